@@ -1,0 +1,1 @@
+"""nmcmc: neural Markov chain Monte Carlo for spin systems."""

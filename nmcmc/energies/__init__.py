@@ -1,0 +1,1 @@
+"""Hamiltonians of spin systems and their Boltzmann distributions. Imports only types, random, parallel and kernels."""
