@@ -127,12 +127,12 @@ class Chain:
     @property
     def n_chains(self) -> int:
         """Number of chains."""
-        return next(iter(self.series.values())).shape[0]
+        return int(next(iter(self.series.values())).shape[0])
 
     @property
     def n_draws(self) -> int:
         """Number of draws of each chain."""
-        return next(iter(self.series.values())).shape[1]
+        return int(next(iter(self.series.values())).shape[1])
 
 
 @dataclass(frozen=True)
