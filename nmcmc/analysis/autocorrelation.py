@@ -1,0 +1,215 @@
+"""The Γ-method: autocorrelation functions, τ_int and honest errors of means and of functions of means.
+
+Reference: U. Wolff, Monte Carlo errors with less errors (2004), hep-lat/0306017; equation numbers are his.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nmcmc.analysis import reliability
+from nmcmc.types import Estimate, Floats
+
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Autocorrelation:
+    """What the Γ-method finds in one series.
+
+    Attributes
+    ----------
+    rho : normalised autocorrelation function Γ(t)/Γ(0) for t = 0 … n_draws // 2.
+    window : lag W at which the sum over ρ stops.
+    tau_int, tau_int_error : ½ + Σ_{t=1}^{W} ρ(t) in updates, and its one-σ error.
+    error, error_error : one-σ error of the mean over all chains, and the error of that error.
+    """
+
+    rho: Floats
+    window: int
+    tau_int: float
+    tau_int_error: float
+    error: float
+    error_error: float
+
+
+def autocorrelation_function(series: Floats, max_lag: int | None = None) -> Floats:
+    """Return Γ(t) = Σ_c Σ_i (a_ci − ā)(a_c,i+t − ā) / (n_chains (n_draws − t)), t = 0 … max_lag (eq. 31).
+
+    Parameters
+    ----------
+    series : (n_chains, n_draws); ā is the mean over all of it.
+    max_lag : largest lag < n_draws; by default n_draws // 2.
+
+    Raises
+    ------
+    ValueError : for another shape, fewer than four draws, or a lag beyond the chain.
+    FloatingPointError : if the series contains NaN or infinity.
+    """
+    series = checked_series(series)
+    n_chains, n_draws = series.shape
+    max_lag = n_draws // 2 if max_lag is None else max_lag
+    if not 0 <= max_lag < n_draws:
+        raise ValueError(f"max_lag is {max_lag}; chains of {n_draws} draws have lags 0 … {n_draws - 1}")
+    size = _fast_length(n_draws + max_lag)
+    power = np.zeros(size // 2 + 1)
+    mean = series.mean()
+    for chain in series:
+        power += np.abs(np.fft.rfft(chain - mean, size)) ** 2
+    gamma: Floats = np.fft.irfft(power, size)[: max_lag + 1] / (n_chains * (n_draws - np.arange(max_lag + 1)))
+    return gamma
+
+
+def autocorrelation(series: Floats, s: float = 1.5) -> Autocorrelation:
+    """Return ρ(t), τ_int = ½ + Σ_{t=1}^{W} ρ(t), the error of the mean, their errors, and the window W.
+
+    W is the smallest lag at which exp(−W/τ) < τ/√(WN), with τ = s/ln((2τ_W + 1)/(2τ_W − 1)) (eq. 50–52); below
+    τ_W = ½ (anticorrelated draws) τ_W is mirrored at ½, so that alternating series are summed as far. Γ is
+    corrected for the subtracted mean (eq. 49). If noise makes the sum vanish, W = 0 and τ_int = ½, too large.
+
+    Parameters
+    ----------
+    series : (n_chains, n_draws), n_draws ≥ 4.
+    s : ratio of the decay time of Γ to τ_int that the window assumes, 1 … 2.
+
+    Raises
+    ------
+    ValueError, FloatingPointError : as `autocorrelation_function`; ValueError for a series that does not vary.
+    """
+    gamma = autocorrelation_function(series)
+    if gamma[0] <= (_ROUNDING * np.abs(series).max()) ** 2:
+        raise ValueError("the series does not vary; it has no autocorrelation time")
+    return _windowed(gamma, series.size, s)
+
+
+def estimate_mean(series: Floats, s: float = 1.5) -> Estimate:
+    """Return ⟨a⟩ ± √(2 τ_int Γ(0)/N) of a series (n_chains, n_draws), with τ_int and a verdict.
+
+    The estimate is not reliable, and says why, if a chain stands still, is shorter than 50 τ_int, if its
+    autocorrelations do not decay, or if the chains disagree. A constant series has error 0 and is never reliable.
+
+    Raises
+    ------
+    ValueError, FloatingPointError : as `autocorrelation_function`.
+    """
+    series = checked_series(series)
+    mean = float(series.mean())
+    return _estimate(mean, series - mean, [series], float(np.abs(series).max()), s)
+
+
+def estimate_function(function: Callable[..., float], series_list: Sequence[Floats], s: float = 1.5) -> Estimate:
+    """Return f(⟨a⟩, ⟨b⟩, …) with the error and τ_int of its linearised fluctuation Σ_k ∂f/∂a_k (a_k − ā_k) (eq. 14).
+
+    Where f or its slope is not finite the value or the error is not either, and the estimate is not reliable.
+
+    Parameters
+    ----------
+    function : takes one float per series.
+    series_list : series of one simulation, all of one shape (n_chains, n_draws).
+    s : as in `autocorrelation`.
+
+    Raises
+    ------
+    ValueError : if the shapes differ. ValueError, FloatingPointError : as `autocorrelation_function`.
+    """
+    series_list = [checked_series(series) for series in series_list]
+    if len({series.shape for series in series_list}) != 1:
+        raise ValueError(f"the series have shapes {[series.shape for series in series_list]}; they must be equal")
+    means = np.array([series.mean() for series in series_list])
+    steps = np.array([series.std() for series in series_list]) / math.sqrt(series_list[0].size)
+    value, slopes = linearise(function, means, steps)
+    if not (math.isfinite(value) and np.all(np.isfinite(slopes))):
+        why = "the quantity or its slope is not finite at the measured means"
+        return Estimate(value, math.inf, math.nan, math.nan, series_list[0].size, False, why)
+    fluctuation = sum(
+        (slope * (series - mean) for slope, series, mean in zip(slopes, series_list, means, strict=True)),
+        start=np.zeros(series_list[0].shape),
+    )
+    scale = float(np.abs(slopes) @ np.abs(means))
+    return _estimate(value, fluctuation, series_list, scale, s)
+
+
+def linearise(function: Callable[..., float], means: Floats, steps: Floats) -> tuple[float, Floats]:
+    """Return f(means) and its slopes by central differences; a step of 0 (a constant) has slope 0."""
+    slopes = np.zeros(len(means))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for k in np.flatnonzero(steps):
+            shift = np.zeros(len(means))
+            shift[k] = steps[k]
+            slopes[k] = (function(*(means + shift)) - function(*(means - shift))) / (2 * steps[k])
+        return float(function(*means)), slopes
+
+
+def checked_series(series: Floats) -> Floats:
+    """Return the series as float64 (n_chains, n_draws ≥ 4) of finite numbers; raise otherwise."""
+    series = np.asarray(series, dtype=np.float64)
+    if series.ndim != 2 or series.shape[0] < 1 or series.shape[1] < 4:
+        raise ValueError(f"the series has shape {series.shape}; give (n_chains, n_draws) with at least 4 draws")
+    if not np.all(np.isfinite(series)):
+        chain, draw = np.argwhere(~np.isfinite(series))[0]
+        raise FloatingPointError(
+            f"the series is {series[chain, draw]} at chain {chain}, draw {draw}; it must be finite"
+        )
+    return series
+
+
+def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, s: float) -> Estimate:
+    n_draws = fluctuation.shape[1]
+    runs = reliability.longest_runs(raw)
+    if float(np.mean(fluctuation**2)) <= (_ROUNDING * scale) ** 2:
+        why = reliability.stuck(runs, n_draws, 0.5) or "the quantity does not vary"
+        return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why)
+    found = autocorrelation(fluctuation, s)
+    reasons = [
+        reliability.stuck(runs, n_draws, found.tau_int),
+        reliability.too_short(n_draws, found.tau_int),
+        "autocorrelations do not decay within half a chain" if found.window == n_draws // 2 else "",
+        reliability.disagreement(fluctuation.mean(axis=1), _variance_of_chain_mean(fluctuation, s)),
+    ]
+    why = "; ".join(reason for reason in reasons if reason)
+    return Estimate(value, found.error, found.tau_int, found.tau_int_error, fluctuation.size, not why, why)
+
+
+def _variance_of_chain_mean(series: Floats, s: float) -> float:
+    """Return the variance of one chain's mean from fluctuations within chains, with τ_int at its upper 2 σ."""
+    within = series - series.mean(axis=1, keepdims=True)
+    gamma = autocorrelation_function(within)
+    if gamma[0] <= (_ROUNDING * np.abs(series).max()) ** 2:
+        return 0.0
+    found = _windowed(gamma, series.size, s)
+    n_draws = series.shape[1]
+    # Each chain lost its own mean, so the correction of eq. 49 goes with the length of one chain.
+    correction = max(1 - (2 * found.window + 1) / n_draws, 0.1)
+    return float(2 * (found.tau_int + 2 * found.tau_int_error) * gamma[0] / n_draws / correction)
+
+
+def _windowed(gamma: Floats, n: int, s: float) -> Autocorrelation:
+    rho = gamma / gamma[0]
+    window = _window(rho, n, s)
+    tau = 0.5 + float(np.sum(rho[1 : window + 1]))
+    if tau <= 0:
+        window, tau = 0, 0.5
+    # Γ(t) + C/N for every t, with C = 2τ Γ(0) (eq. 49), then C and Γ(0) anew.
+    variance = 2 * tau * gamma[0] * (1 + (2 * window + 1) / n)
+    tau *= (1 + (2 * window + 1) / n) / (1 + 2 * tau / n)
+    error = math.sqrt(variance / n)
+    # eq. 42; anticorrelated draws get the error of independent ones, the formula would vanish for them.
+    tau_error = 2 * max(tau, 0.5) * math.sqrt(max(window + 0.5 - tau, 0.5) / n)
+    return Autocorrelation(rho, window, tau, tau_error, error, error * math.sqrt((window + 0.5) / n))
+
+
+def _window(rho: Floats, n: int, s: float) -> int:
+    lags = np.arange(1, len(rho))
+    excess = np.maximum(np.abs(np.cumsum(rho[1:])), 1e-12)
+    tau = s / np.log1p(1 / excess)
+    stops = np.flatnonzero(np.exp(-lags / tau) < tau / np.sqrt(lags * n))
+    return int(lags[stops[0]]) if stops.size else len(rho) - 1
+
+
+def _fast_length(n: int) -> int:
+    """Return the smallest 2^i, 3·2^i or 9·2^i ≥ n with i ≥ 1: lengths that the FFT likes."""
+    return min(odd << i for i in range(1, n.bit_length() + 1) for odd in (1, 3, 9) if odd << i >= n)

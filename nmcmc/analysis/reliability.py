@@ -1,0 +1,65 @@
+"""When an error bar of a Markov chain must not be believed: criteria over plain numbers, each with its sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nmcmc.types import Floats, Ints
+
+TAUS_NEEDED = 50
+"""A chain shorter than this many τ_int is too short to know its own τ_int (the rule of thumb of emcee)."""
+DISAGREEMENT_SIGMA = 5.0
+"""Chains whose means scatter this many σ more than their own fluctuations allow have not seen the same states."""
+
+
+def longest_runs(series_list: Sequence[Floats]) -> Ints:
+    """Return, for every chain, the longest run of draws in which no series changes; arrays (n_chains, n_draws)."""
+    changed = np.any([series[:, 1:] != series[:, :-1] for series in series_list], axis=0)
+    n_draws = changed.shape[1] + 1
+    return np.array([np.diff(np.flatnonzero(row), prepend=-1, append=n_draws - 1).max() for row in changed])
+
+
+def stuck(runs: Ints, n_draws: int, tau_int: float) -> str:
+    """Say which chain stands still for too long, or nothing.
+
+    A chain that never moves is stuck. A shorter run is suspicious if it fills a tenth of the chain and is also
+    longer than (10 + 2 ln(n/τ)) τ: a two-state process, whose runs are the longest for its τ, has mean runs of 2τ,
+    and among n/(2τ) of them the longest is about 2τ ln(n/τ).
+    """
+    worst, run = int(runs.argmax()), int(runs.max())
+    if run == n_draws:
+        return f"chain {worst} never moves in {n_draws} draws"
+    tau = max(tau_int, 0.5)
+    if run > max(n_draws / 10, (10 + 2 * math.log(n_draws * len(runs) / tau)) * tau):
+        return f"chain {worst} stands still for {run} of {n_draws} draws"
+    return ""
+
+
+def too_short(n_draws: int, tau_int: float) -> str:
+    """Say how many more draws every chain needs to reach 50 τ_int, or nothing."""
+    needed = math.ceil(TAUS_NEEDED * max(tau_int, 0.5))
+    if n_draws >= needed:
+        return ""
+    return (
+        f"chains of {n_draws} draws are shorter than {TAUS_NEEDED} tau_int = {needed}: "
+        f"draw at least {needed - n_draws} more per chain"
+    )
+
+
+def disagreement(means: Floats, variance_of_mean: float) -> str:
+    """Say whether the chains' means differ at 5 σ, or nothing.
+
+    χ² = Σ_c (ā_c − ā)²/σ² with n_chains − 1 degrees of freedom k, turned into a normal deviate by
+    z = ((χ²/k)^⅓ − 1 + 2/(9k))/√(2/(9k)) (Wilson and Hilferty 1931).
+    """
+    k = len(means) - 1
+    if k < 1 or np.ptp(means) == 0:
+        return ""
+    chi_square = float(np.sum((means - means.mean()) ** 2)) / variance_of_mean if variance_of_mean > 0 else math.inf
+    z = ((chi_square / k) ** (1 / 3) - 1 + 2 / (9 * k)) / math.sqrt(2 / (9 * k))
+    if z < DISAGREEMENT_SIGMA:
+        return ""
+    return f"the means of the {k + 1} chains disagree at {min(z, 999):.0f} sigma: they have not seen the same states"

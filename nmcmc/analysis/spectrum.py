@@ -1,0 +1,95 @@
+"""Acceptance rate and τ_int of independence Metropolis–Hastings, predicted from the weights of draws alone.
+
+The n draws are taken for the state space: proposals have q_i = 1/n, the target is π_i ∝ w_i. With the states ordered
+by falling weight and S_k = Σ_{i≥k} π_i, the chain's eigenvalues are λ_k = Σ_i q_i max(0, 1 − w_i/w_k), k = 1 … n − 1,
+besides 1, and the eigenvector of λ_k is 0 before k, S_{k+1} at k and −π_k after k. Its squared overlap with an
+observable O is c_k = π_k S_{k+1}/S_k (O_k − Ō_{>k})², where Ō_{>k} is the mean of O under π over the states after k.
+
+Reference: J. S. Liu, Metropolized independent sampling with comparisons to rejection sampling and importance
+sampling, Statistics and Computing 6, 113 (1996).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nmcmc.analysis.importance import checked_log_weight
+from nmcmc.types import Estimate, Floats
+
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+
+
+def eigenvalues(log_weight: Floats) -> Floats:
+    """Return λ_k = Σ_i q_i max(0, 1 − w_i/w_k), (n,) in the order of the draws: the chance to stay at state k.
+
+    That of the draw of least weight, always 0, stands for the stationary eigenvalue 1. Sorting makes it O(n log n).
+    """
+    log_weight = checked_log_weight(log_weight)
+    order = np.argsort(-log_weight, kind="stable")
+    result = np.empty(len(log_weight))
+    result[order] = 1 - _leaving(_falling_weights(log_weight[order]))
+    return result
+
+
+def predicted_acceptance(log_weight: Floats) -> Estimate:
+    """Return E[min(1, w'/w)] over states ~ p and proposals ~ q, (Σ_ij min(w_i, w_j))/(n Σw), for log weights (n,).
+
+    The error is that of the linearised estimator. Pairs of a draw with itself count: an upward bias of less than 1/n.
+    """
+    log_weight = np.sort(checked_log_weight(log_weight))[::-1]
+    w = _falling_weights(log_weight)
+    minimum = w * _leaving(w)
+    mean, rate = float(w.mean()), float(minimum.mean() / w.mean())
+    influence = (2 * (minimum - minimum.mean()) - rate * (w - mean)) / mean
+    return Estimate(rate, float(influence.std(ddof=1)) / math.sqrt(len(w)), n=len(w))
+
+
+def predicted_tau_int(values: Floats, log_weight: Floats) -> float:
+    """Return τ_int = ½ + Σ_k c_k λ_k/(1 − λ_k)/Σ_k c_k of an observable in updates; values and log weights (n,).
+
+    Raises
+    ------
+    ValueError : if the values have another shape or do not vary where the weights are not zero.
+    FloatingPointError : for NaN or infinite values, or as `checked_log_weight`.
+    """
+    log_weight = checked_log_weight(log_weight)
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != log_weight.shape:
+        raise ValueError(f"values have shape {values.shape}; give one per log weight, {log_weight.shape}")
+    if not np.all(np.isfinite(values)):
+        raise FloatingPointError("the values contain NaN or infinity; they must be finite")
+    order = np.argsort(-log_weight, kind="stable")
+    w = _falling_weights(log_weight[order])
+    overlap = _overlaps(values[order], w)
+    if not overlap.sum() > (_ROUNDING * np.abs(values).max()) ** 2 * w.sum():
+        raise ValueError("the values do not vary; they have no autocorrelation time")
+    leaving = _leaving(w)
+    return float(0.5 + overlap @ ((1 - leaving) / leaving) / overlap.sum())
+
+
+def _falling_weights(falling_log_weight: Floats) -> Floats:
+    w: Floats = np.exp(falling_log_weight - falling_log_weight[0])
+    return w
+
+
+def _leaving(w: Floats) -> Floats:
+    """Return 1 − λ_k = (k + Σ_{i>k} w_i/w_k)/n for falling weights; a state of weight zero is always left."""
+    ratio = np.divide(_sum_after(w), w, out=np.full(len(w), np.inf), where=w > 0)
+    leaving: Floats = np.minimum((np.arange(1, len(w) + 1) + ratio) / len(w), 1.0)
+    return leaving
+
+
+def _overlaps(values: Floats, w: Floats) -> Floats:
+    """Return π_k S_{k+1}/S_k (O_k − Ō_{>k})², up to a common factor, for falling weights; 0 where S_{k+1} is 0."""
+    values = values - np.average(values, weights=w)
+    after = _sum_after(w)
+    below = np.divide(_sum_after(w * values), after, out=np.zeros(len(w)), where=after > 0)
+    factor = w * np.divide(after, after + w, out=np.zeros(len(w)), where=after > 0)
+    return factor * (values - below) ** 2
+
+
+def _sum_after(terms: Floats) -> Floats:
+    """Return Σ_{i>k} of the terms, for every k; from the smallest weights up, so that none is lost to rounding."""
+    return np.append(np.cumsum(terms[:0:-1])[::-1], 0.0)
