@@ -96,7 +96,14 @@ class Update(Protocol[S]):
     """A Markov transition that leaves its target invariant. Pure: a step returns new arrays.
 
     Hand-over from another update is ``init(state.spins)``: it recomputes whatever the state carries.
+    An update may add ``block(state, rng, n) -> (state, spins (n_chains, n, n_spins), info (n_chains, n))`` that equals
+    n steps on the same random numbers bit for bit.
     """
+
+    @property
+    def n_spins(self) -> int:
+        """Number of spins."""
+        ...
 
     def init(self, spins: Spins) -> S:
         """Return the state that starts from the given configurations, one per chain."""

@@ -1,0 +1,89 @@
+"""What Metropolis and the heat bath share: sweeps over single spins in random or checkerboard order."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.random import Streams
+from nmcmc.types import Info, Ints, Spins
+from nmcmc.updates.compiled import CompiledUpdate
+
+Scan = Literal["random", "checkerboard"]
+
+
+class LocalUpdate(CompiledUpdate):
+    """Sweeps of single-spin flips; a subclass names the rule by which a spin flips.
+
+    Parameters
+    ----------
+    target : Boltzmann distribution of a `PairwiseEnergy`, with any couplings and fields.
+    scan : "random" attempts n_spins sites drawn at random per sweep; "checkerboard" attempts every site once, first
+        one colour and then the other, where no two sites of a colour interact.
+    sweeps : sweeps per step, ≥ 1.
+
+    Raises
+    ------
+    TypeError : if the energy is not pairwise.
+    ValueError : for another scan, sweeps < 1, or a checkerboard scan of a graph that has no two-colouring.
+    """
+
+    heat_bath: ClassVar[bool]
+
+    def __init__(self, target: Boltzmann, scan: Scan = "random", sweeps: int = 1):
+        super().__init__(target)
+        if scan not in ("random", "checkerboard"):
+            raise ValueError(f"scan is {scan!r}; it must be 'random' or 'checkerboard'")
+        if sweeps < 1:
+            raise ValueError(f"sweeps is {sweeps}; a step makes at least one sweep")
+        self.scan, self.sweeps = scan, int(sweeps)
+        self._order = checkerboard_order(self.energy) if scan == "checkerboard" else np.empty(0, dtype=np.int64)
+
+    def _run(self, spins: Spins, streams: Streams, out: Spins, count: Ints) -> None:
+        from nmcmc.kernels.local import local_steps
+
+        rows, beta = self.energy.adjacency(), self.target.beta
+        local_steps(
+            spins, streams, *rows, self.energy.fields, beta, self._order, self.heat_bath, self.sweeps, out, count
+        )
+
+    def _info(self, count: Ints) -> Info:
+        return {"flip_fraction": count / (self.sweeps * self.n_spins)}
+
+
+def checkerboard_order(energy: PairwiseEnergy) -> Ints:
+    """Return the sites (n_spins,) sorted by a two-colouring of the interaction graph, found breadth first.
+
+    Raises
+    ------
+    ValueError : if the graph has an odd cycle.
+    """
+    neighbours: list[list[int]] = [[] for _ in range(energy.n_spins)]
+    for i, j in energy.edges[energy.couplings != 0].tolist():
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    colour = [-1] * energy.n_spins
+    for seed in range(energy.n_spins):
+        if colour[seed] < 0:
+            _colour_component(seed, neighbours, colour)
+    return np.argsort(colour, kind="stable")
+
+
+def _colour_component(seed: int, neighbours: list[list[int]], colour: list[int]) -> None:
+    colour[seed] = 0
+    queue = deque([seed])
+    while queue:
+        site = queue.popleft()
+        for other in neighbours[site]:
+            if colour[other] == colour[site]:
+                raise ValueError(
+                    f"a checkerboard scan needs two colours, but sites {site} and {other} lie on an odd cycle "
+                    "(a periodic axis of odd extent makes one); use scan='random'"
+                )
+            if colour[other] < 0:
+                colour[other] = 1 - colour[site]
+                queue.append(other)
