@@ -149,4 +149,6 @@ class LatticeEnergy(PairwiseEnergy):
         total = np.empty(len(spins), dtype=np.int64)
         kernel.bond_sums(spins.reshape(-1, *shape), np.array(periodic), bonds)
         np.sum(spins, axis=1, dtype=np.int64, out=total)
-        out[:] = self.offset - bonds[:, 3 - len(self.lattice.extents) :] @ self.axis_couplings - total * self.fields[0]
+        out[:] = self.offset - total * self.fields[0]
+        for axis, coupling in enumerate(self.axis_couplings, start=3 - len(self.lattice.extents)):
+            out -= coupling * bonds[:, axis]  # not a matrix product: BLAS rounds a row by its place in the batch
