@@ -2,6 +2,7 @@ import csv
 import math
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -38,11 +39,12 @@ def test_torus_equals_reference(row):
     assert torus((int(row["L"]), int(row["L"])), beta).log_z == pytest.approx(float(row["log_z"]), abs=2e-9)
 
 
-def test_critical_specific_heat_and_energy_of_known_lattices():
-    # Ferdinand and Fisher (1969): U = -sqrt(2) (1 + O(1/L)) at the critical point, here with the 1/L term's constant.
+def test_critical_energy_approaches_its_limit_as_ferdinand_and_fisher_say():
+    # U = -sqrt(2) - 2 t2 t3 t4/((t2 + t3 + t4) L) + O(L^-3) with theta constants at exp(-pi), Phys. Rev. 185, 832.
+    t2, t3, t4 = (float(mpmath.jtheta(k, 0, mpmath.exp(-mpmath.pi))) for k in (2, 3, 4))
     for length in (32, 64):
         amplitude = (torus((length, length), BETA_CRITICAL).energy_per_spin + math.sqrt(2)) * length
-        assert amplitude == pytest.approx(-0.6223, abs=2e-3)
+        assert amplitude == pytest.approx(-2 * t2 * t3 * t4 / (t2 + t3 + t4), abs=1 / length**2)
 
 
 def test_cold_torus_keeps_digits_and_does_not_overflow():
