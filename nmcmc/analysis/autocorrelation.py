@@ -78,7 +78,8 @@ def autocorrelation(series: Floats, s: float = 1.5) -> Autocorrelation:
 
     Raises
     ------
-    ValueError, FloatingPointError : as `autocorrelation_function`; ValueError for a series that does not vary.
+    ValueError, FloatingPointError : as `autocorrelation_function`; ValueError for a series that does not vary or
+        an s that is not positive.
     """
     gamma = autocorrelation_function(series)
     if gamma[0] <= (_ROUNDING * np.abs(series).max()) ** 2:
@@ -95,6 +96,14 @@ def estimate_mean(series: Floats, s: float = 1.5) -> Estimate:
     Raises
     ------
     ValueError, FloatingPointError : as `autocorrelation_function`.
+
+    Examples
+    --------
+    >>> estimate = estimate_mean(np.random.default_rng(1).random((4, 1000)))
+    >>> abs(estimate.deviation(0.5)) < 5, estimate.reliable
+    (True, True)
+    >>> estimate_mean(np.ones((2, 1000))).why
+    'chain 0 never moves in 1000 draws'
     """
     series = checked_series(series)
     mean = float(series.mean())
@@ -188,6 +197,8 @@ def _variance_of_chain_mean(series: Floats, s: float) -> float:
 
 
 def _windowed(gamma: Floats, n: int, s: float) -> Autocorrelation:
+    if not s > 0:
+        raise ValueError(f"s is {s}; the window needs s > 0, usually 1 … 2")
     rho = gamma / gamma[0]
     window = _window(rho, n, s)
     tau = 0.5 + float(np.sum(rho[1 : window + 1]))

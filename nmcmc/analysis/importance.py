@@ -42,7 +42,13 @@ def checked_log_weight(log_weight: Floats) -> Floats:
 
 
 def ess_fraction(log_weight: Floats) -> Estimate:
-    """Return (Σw)²/(n Σw²) for log weights (n,); reliable from 10⁴ draws on if no draw has 5 % of all weight."""
+    """Return (Σw)²/(n Σw²) for log weights (n,); reliable from 10⁴ draws on if no draw has 5 % of all weight.
+
+    Examples
+    --------
+    >>> ess_fraction(np.repeat([0.0, -np.inf], 10_000)).value
+    0.5
+    """
     w = _relative_weights(log_weight)
     mean, mean_square = float(w.mean()), float(np.mean(w**2))
     value = mean**2 / mean_square

@@ -1,0 +1,131 @@
+import math
+
+import numpy as np
+import pytest
+
+from nmcmc.analysis.observables import derive, measurements, structure_factor
+from nmcmc.energies.lattice import Lattice, LatticeEnergy
+
+NAMES = {
+    "energy_per_spin",
+    "specific_heat",
+    "magnetization",
+    "abs_magnetization",
+    "m2",
+    "m4",
+    "binder",
+    "susceptibility",
+}
+
+
+def all_states(n_spins):
+    bits = (np.arange(2**n_spins)[:, None] >> np.arange(n_spins)) & 1
+    return (2 * bits - 1).astype(np.int8)
+
+
+def recorded(spins, energy, extents):
+    return {name: measure(spins) for name, measure in measurements(energy, extents).items()}
+
+
+@pytest.mark.parametrize("extents", [(6,), (4, 6), (3, 4, 5)])
+def test_structure_factor_equals_the_sum_over_sites(extents):
+    spins = np.random.default_rng(1).choice([-1, 1], (5, math.prod(extents))).astype(np.int8)
+    positions = np.indices(extents).reshape(len(extents), -1)
+    expected = np.mean(
+        [np.abs(spins @ np.exp(2j * np.pi * x / L)) ** 2 for x, L in zip(positions, extents, strict=True)], axis=0
+    )
+    np.testing.assert_allclose(structure_factor(spins, extents), expected / spins.shape[1], rtol=1e-12, atol=1e-12)
+
+
+def test_structure_factor_does_not_depend_on_the_batch():
+    spins = np.random.default_rng(1).choice([-1, 1], (7, 64)).astype(np.int8)
+    rows = [structure_factor(row[None], (8, 8))[0] for row in spins]
+    np.testing.assert_array_equal(structure_factor(spins, (8, 8)), rows)
+
+
+def test_measurements_are_energy_and_magnetization():
+    energy = LatticeEnergy(Lattice((3, 4)))
+    spins = np.random.default_rng(2).choice([-1, 1], (9, 12)).astype(np.int8)
+    series = recorded(spins, energy, None)
+    assert set(series) == {"energy", "magnetization"}
+    np.testing.assert_array_equal(series["energy"], energy(spins))
+    np.testing.assert_allclose(series["magnetization"], spins.mean(axis=1), rtol=1e-15)
+    with pytest.raises(ValueError, match="hold 16 sites"):
+        measurements(energy, (4, 4))
+
+
+def ising_draws(beta, n, seed):
+    """Independent draws of the 3×3 torus by enumeration, and its exact averages at beta."""
+    energy = LatticeEnergy(Lattice((3, 3)))
+    states = recorded(all_states(9), energy, (3, 3))
+    p = np.exp(-beta * (states["energy"] - states["energy"].min()))
+    p /= p.sum()
+    index = np.random.default_rng(seed).choice(len(p), n, p=p)
+    return {name: row[index].reshape(4, -1) for name, row in states.items()}, states, p
+
+
+def exact_values(states, p, beta):
+    e, m, f = states["energy"], states["magnetization"], states["structure_factor"]
+    m2 = p @ m**2
+    return {
+        "energy_per_spin": p @ e / 9,
+        "specific_heat": beta**2 * (p @ e**2 - (p @ e) ** 2) / 9,
+        "magnetization": p @ m,
+        "abs_magnetization": p @ np.abs(m),
+        "m2": m2,
+        "m4": p @ m**4,
+        "binder": 1 - (p @ m**4) / (3 * m2**2),
+        "susceptibility": beta * 9 * (m2 - (p @ np.abs(m)) ** 2),
+        "correlation_length": math.sqrt(9 * m2 / (p @ f) - 1) / (2 * math.sin(math.pi / 3)),
+    }
+
+
+def test_derived_quantities_are_exact_within_5_sigma_and_a_wrong_beta_is_refused():
+    beta = 0.3
+    series, states, p = ising_draws(beta, 40_000, seed=3)
+    estimates = derive(series, 9, beta, (3, 3))
+    exact = exact_values(states, p, beta)
+    assert set(estimates) == set(exact) == NAMES | {"correlation_length"}
+    deviations = {name: abs(estimates[name].deviation(exact[name])) for name in exact}
+    assert max(deviations.values()) < 5, deviations
+    assert all(e.reliable and abs(e.tau_int - 0.5) < 5 * e.tau_int_error for e in estimates.values())
+    _, _, wrong = ising_draws(1.03 * beta, 1000, seed=3)
+    off = exact_values(states, wrong, 1.03 * beta)
+    assert max(abs(estimates[name].deviation(off[name])) for name in exact) > 5
+
+
+def test_structure_factor_and_m2_of_the_ring_are_the_closed_forms():
+    """⟨s_0 s_x⟩ = (u^x + u^(L−x))/(1 + u^L) with u = tanh β."""
+    beta, length = 0.7, 12
+    energy = LatticeEnergy(Lattice((length,)))
+    states = recorded(all_states(length), energy, (length,))
+    p = np.exp(-beta * states["energy"])
+    p /= p.sum()
+    x, u = np.arange(length), math.tanh(beta)
+    correlation = (u**x + u ** (length - x)) / (1 + u**length)
+    assert p @ states["structure_factor"] == pytest.approx(correlation @ np.cos(2 * np.pi * x / length), rel=1e-12)
+    assert length * (p @ states["magnetization"] ** 2) == pytest.approx(correlation.sum(), rel=1e-12)
+
+
+def test_unequal_extents_have_no_correlation_length():
+    rng = np.random.default_rng(1)
+    series = {name: rng.random((1, 200)) for name in ("energy", "magnetization", "structure_factor")}
+    assert set(derive(series, 12, 0.5, (3, 4))) == NAMES
+    del series["structure_factor"]
+    assert set(derive(series, 16, 0.5, (4, 4))) == NAMES
+
+
+def test_specific_heat_survives_a_large_offset():
+    energies = np.random.default_rng(1).standard_normal((1, 5000))
+    m = np.random.default_rng(2).random((1, 5000))
+    plain = derive({"energy": energies, "magnetization": m}, 10, 0.5)["specific_heat"]
+    shifted = derive({"energy": energies + 1e7, "magnetization": m}, 10, 0.5)["specific_heat"]
+    assert shifted.value == pytest.approx(plain.value, rel=1e-6)
+    assert shifted.error == pytest.approx(plain.error, rel=1e-4)
+
+
+def test_ordered_state_is_flagged():
+    series = {"energy": np.full((2, 100), -32.0), "magnetization": np.ones((2, 100))}
+    estimates = derive(series, 16, 1.0)
+    assert estimates["energy_per_spin"].value == -2
+    assert not any(estimate.reliable for estimate in estimates.values())
