@@ -1,1 +1,1 @@
-""""""
+"""The hierarchical sampler: geometry, exact leaves, blocks, and the sampler that puts them together."""

@@ -1,0 +1,155 @@
+"""SIMD vectors inside kernels: eight doubles or sixteen floats with load, store, splat, minimum, maximum and + − × ÷.
+
+LLVM cannot prove that rows of a NumPy array do not overlap, so short inner loops over lanes stay scalar; these vectors
+say what is meant. On processors with narrower registers LLVM splits them. Vectors live only inside compiled functions;
+with ``NUMBA_DISABLE_JIT`` they are small arrays and every kernel runs as plain Python.
+"""
+
+import operator
+
+import numba as nb
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, overload, register_model
+
+WIDTH = {np.dtype(np.float64): 8, np.dtype(np.float32): 16}
+FLAGS = ("contract", "nsz", "arcp", "reassoc")
+
+
+class VectorType(types.Type):
+    """The numba type of eight doubles (``vector64``) or sixteen floats (``vector32``)."""
+
+    def __init__(self, element, width):
+        self.element, self.width = element, width
+        super().__init__(name=f"vector({element} x {width})")
+
+    @property
+    def key(self):
+        """Two vector types are equal if element and width are."""
+        return self.element, self.width
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        element = manager.lookup(kind.element).get_value_type()
+        super().__init__(manager, kind, ir.VectorType(element, kind.width))
+
+
+vector64 = VectorType(types.float64, 8)
+vector32 = VectorType(types.float32, 16)
+_BY_ELEMENT = {types.float64: vector64, types.float32: vector32}
+
+
+def _pointer(context, builder, array_type, array, index, kind):
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(cgutils.gep_inbounds(builder, data, index), kind.as_pointer())
+
+
+@intrinsic
+def load(typing_context, array, index):
+    """Return the vector that starts at a flat index of a contiguous 1-D array."""
+    if not isinstance(array, types.Array) or array.ndim != 1 or array.layout != "C":
+        return None
+    kind = _BY_ELEMENT[array.dtype]
+
+    def codegen(context, builder, signature, arguments):
+        value = context.get_value_type(kind)
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1], value)
+        return builder.load(pointer, align=kind.element.bitwidth // 8)
+
+    return kind(array, types.intp), codegen
+
+
+@intrinsic
+def store(typing_context, array, index, vector):
+    """Write a vector to a contiguous 1-D array from a flat index on."""
+    if not isinstance(array, types.Array) or array.ndim != 1 or array.layout != "C":
+        return None
+    kind = _BY_ELEMENT[array.dtype]
+
+    def codegen(context, builder, signature, arguments):
+        value = context.get_value_type(kind)
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1], value)
+        builder.store(arguments[2], pointer, align=kind.element.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, kind), codegen
+
+
+@intrinsic
+def splat(typing_context, scalar):
+    """Return the vector whose every element is a float32 or float64 scalar."""
+    kind = _BY_ELEMENT.get(scalar)
+    if kind is None:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        value = context.get_value_type(kind)
+        one = builder.insert_element(ir.Constant(value, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), kind.width), [0] * kind.width)
+        return builder.shuffle_vector(one, ir.Constant(value, ir.Undefined), zeros)
+
+    return kind(scalar), codegen
+
+
+def _arithmetic(symbol, instruction):
+    @intrinsic
+    def compute(typing_context, a, b):
+        if not isinstance(a, VectorType) or a != b:
+            return None
+
+        def codegen(context, builder, signature, arguments):
+            return getattr(builder, instruction)(*arguments, flags=FLAGS)
+
+        return a(a, b), codegen
+
+    @overload(symbol)
+    def vector_operator(a, b):
+        if isinstance(a, VectorType) and a == b:
+            return lambda a, b: compute(a, b)
+        return None
+
+
+for _symbol, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _arithmetic(_symbol, _instruction)
+
+
+def _selection(comparison):
+    @intrinsic
+    def choose(typing_context, a, b):
+        if not isinstance(a, VectorType) or a != b:
+            return None
+
+        def codegen(context, builder, signature, arguments):
+            return builder.select(builder.fcmp_ordered(comparison, *arguments), *arguments)
+
+        return a(a, b), codegen
+
+    return choose
+
+
+minimum, maximum = _selection("<"), _selection(">")
+
+
+if nb.config.DISABLE_JIT:
+    minimum, maximum = np.minimum, np.maximum
+
+    def load(array, index):
+        """Return the vector that starts at a flat index of a contiguous 1-D array."""
+        return array[index : index + WIDTH[array.dtype]].copy()
+
+    def store(array, index, vector):
+        """Write a vector to a contiguous 1-D array from a flat index on."""
+        array[index : index + WIDTH[array.dtype]] = vector
+
+    def splat(scalar):
+        """Return the vector whose every element is a float32 or float64 scalar."""
+        dtype = np.asarray(scalar).dtype
+        return np.full(WIDTH[dtype], scalar, dtype)

@@ -1,0 +1,155 @@
+"""Exact leaves: a small block given its border is drawn exactly, and its conditional log Z is known exactly."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmcmc.parallel import for_chunks
+from nmcmc.samplers.hierarchical.partition import Group
+from nmcmc.types import Floats, Ints
+
+EXPONENT_LIMIT = 600.0
+"""Largest penalty, in nats, that one row of a leaf may put on its likeliest state (float64 ends at e^−708)."""
+
+
+class Leaves:
+    """All leaves of one group: p(inside | border) ∝ exp(−βH) by a transfer matrix over 2^width states.
+
+    Parameters
+    ----------
+    group : a group of leaves from a partition.
+    beta : inverse temperature.
+
+    Raises
+    ------
+    ValueError : if beta and couplings are so large that row sums leave the range of float64.
+    """
+
+    def __init__(self, group: Group, beta: float):
+        region = group.region
+        self.turned = region.shape[1] > region.shape[0]
+        inside = region.inside.T if self.turned else region.inside
+        down, across = (region.couplings[1].T, region.couplings[0].T) if self.turned else region.couplings
+        self.inside: Ints = np.ascontiguousarray(group.sites[:, inside])
+        self.fields: Floats = np.ascontiguousarray(beta * (region.fields.T if self.turned else region.fields))
+        self.down: Floats = np.ascontiguousarray(beta * down[1:-1])
+        self.across: Floats = np.ascontiguousarray(beta * across[:, 1:-1])
+        edges, couplings = region.edges
+        known = edges < region.n_border
+        outer = known.any(axis=1)
+        place = np.empty(region.n_sites, dtype=np.int64)
+        place[inside.ravel()] = np.arange(inside.size)
+        self.bond_site: Ints = np.ascontiguousarray(group.sites[:, edges[known]])
+        self.bond_inside: Ints = place[edges[outer][~known[outer]]]
+        self.bond_coupling: Floats = beta * couplings[outer]
+        self._check_range(beta)
+
+    def _check_range(self, beta: float) -> None:
+        field = np.abs(self.fields).ravel()
+        np.add.at(field, self.bond_inside, np.abs(self.bond_coupling))
+        penalty = 2 * field.reshape(self.fields.shape).sum(axis=1)
+        penalty += 2 * np.abs(self.across).sum(axis=1)
+        penalty[1:] += 2 * np.abs(self.down).sum(axis=1)
+        if penalty.max() > EXPONENT_LIMIT:
+            raise ValueError(
+                f"beta = {beta} puts up to {penalty.max():.0f} nats on one row of a leaf; at most {EXPONENT_LIMIT:.0f} "
+                "can be summed: choose a smaller leaf, beta or couplings"
+            )
+
+    @cached_property
+    def sites(self) -> Ints:
+        """Sites of every leaf, (n_blocks, height · width)."""
+        return self.inside.reshape(len(self.inside), -1)
+
+    def log_z(self, spins: Tensor) -> Tensor:
+        """Return log Z(border) of every leaf, (batch, n_blocks) float64, for int8 spins (batch, n_sites)."""
+        return self._run(spins, None)
+
+    def draw(self, spins: Tensor, uniforms: Tensor) -> Tensor:
+        """Draw the inside of every leaf in place from float64 uniforms (batch, n_sites), and return log Z(border)."""
+        return self._run(spins, uniforms)
+
+    def _run(self, spins: Tensor, uniforms: Tensor | None) -> Tensor:
+        if spins.device.type != "cpu":
+            return self.by_torch(spins, uniforms)
+        from nmcmc.kernels import leaf_transfer as kernel
+
+        out, into = np.empty((len(spins), len(self.inside))), spins.numpy()
+        fill = uniforms is not None
+        random = np.empty((0, 0)) if uniforms is None else uniforms.numpy()
+        bonds = self.bond_inside, self.bond_site, self.bond_coupling
+        inner = self.fields, self.across, self.down
+        for_chunks(
+            lambda a, b: kernel.leaves(into, self.inside, *bonds, *inner, random, fill, a, b, out),
+            out.size,
+            kernel.LANES,
+        )
+        return torch.from_numpy(out)
+
+    @torch.no_grad()
+    def by_torch(self, spins: Tensor, uniforms: Tensor | None) -> Tensor:
+        """Do the same with torch operations: the path for other devices, and a check of the kernel.
+
+        Messages (rows, 2, …, 2) have one axis per column; a site's old spin is summed out as its new one comes in.
+        """
+        height, width = self.fields.shape
+        fields = self._effective_fields(spins).reshape(-1, height, width)
+        across, down = (torch.as_tensor(a, device=spins.device) for a in (self.across, self.down))
+        up = torch.tensor([-1.0, 1.0], dtype=torch.float64, device=spins.device)
+        message = torch.zeros((len(fields),) + (1,) * width, dtype=torch.float64, device=spins.device)
+        stored = []
+        for r in range(height):
+            for c in range(width):
+                axis = c + 1
+                if r > 0:
+                    pair = _along(up, axis, width + 1)[..., None] * up * down[r - 1, c]
+                    message = torch.logsumexp(message.unsqueeze(-1).transpose(-1, axis) + pair, dim=-1)
+                message = message + _along(up, axis, width + 1) * fields[:, r, c].reshape((-1,) + (1,) * width)
+                if c > 0:
+                    message = message + _along(up, axis, width + 1) * _along(up, axis - 1, width + 1) * across[r, c - 1]
+            stored.append(message.expand((len(fields),) + (2,) * width))
+        if uniforms is not None:
+            self._choose(spins, uniforms, stored, down, up)
+        return stored[-1].flatten(1).logsumexp(dim=1).reshape(len(spins), len(self.inside))
+
+    def _effective_fields(self, spins: Tensor) -> Tensor:
+        sites, place, coupling, fields = (
+            torch.as_tensor(a, device=spins.device)
+            for a in (self.bond_site, self.bond_inside, self.bond_coupling, self.fields.ravel())
+        )
+        out = fields.expand(len(spins) * len(sites), -1).clone()
+        return out.index_add_(1, place, spins[:, sites].reshape(len(out), -1) * coupling)
+
+    def _choose(self, spins: Tensor, uniforms: Tensor, stored: list[Tensor], down: Tensor, up: Tensor) -> None:
+        """Draw rows from the last to the first, each given the row below it, columns from the last to the first."""
+        height, width = self.fields.shape
+        inside = torch.as_tensor(self.inside, device=spins.device)
+        n = len(stored[0])
+        below = None
+        for r in range(height - 1, -1, -1):
+            weight = stored[r]
+            if below is not None:
+                for c in range(width):
+                    pull = below[:, c].reshape((-1,) + (1,) * width) * down[r, c]
+                    weight = weight + pull * _along(up, c + 1, width + 1)
+            random = uniforms[:, inside[:, r]].reshape(n, width)
+            row = torch.empty(n, width, dtype=torch.float64, device=spins.device)
+            for c in range(width - 1, -1, -1):
+                pair = weight.flatten(1, -2).logsumexp(dim=1) if weight.ndim > 2 else weight
+                odds = torch.sigmoid(pair[:, 1] - pair[:, 0])
+                chosen = (random[:, c] < odds).long()
+                row[:, c] = up[chosen]
+                weight = weight[torch.arange(n, device=spins.device), ..., chosen]
+            spins[:, inside[:, r]] = row.to(spins.dtype).reshape(len(spins), len(inside), width)
+            below = row
+
+
+def _along(values: Tensor, axis: int, n_axes: int) -> Tensor:
+    """Return values (2,) as an array of n_axes axes that varies along one of them."""
+    shape = [1] * n_axes
+    shape[axis] = 2
+    return values.reshape(shape)
