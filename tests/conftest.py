@@ -1,0 +1,32 @@
+"""Settings of the whole suite: the same examples every time, one thread per worker, no test skipped in CI."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("nmcmc", deadline=None, derandomize=True)
+settings.load_profile("nmcmc")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several workers share the cores: torch and the kernels take one each. Read by torch when it is imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _not_run(config):
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not os.environ.get("CI"):
+        return []
+    return [report for outcome in ("skipped", "xfailed", "xpassed") for report in reporter.stats.get(outcome, [])]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session, exitstatus):
+    """Fail a run in CI that left out a test: what is not run proves nothing."""
+    if exitstatus == pytest.ExitCode.OK and _not_run(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in _not_run(terminalreporter.config):
+        terminalreporter.write_line(f"not run, which fails CI: {report.nodeid}", red=True)
