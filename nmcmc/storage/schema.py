@@ -31,6 +31,7 @@ _UNITS = {"energy": _ENERGY, "energy_per_spin": f"{_ENERGY} per spin", "log_q": 
     "seconds": "s",
     "step": "training steps",
     "cluster_size": "spins",
+    "magnetization": "per spin",
 }
 _MIN_CHUNK_DRAWS, _CHUNK_BYTES = 256, 2**20
 
