@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,13 @@ SYMBOLS = {
     "susceptibility": r"susceptibility $\chi$",
     "correlation_length": r"correlation length $\xi$",
 }
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG image, 110 dots per inch."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return data.getvalue()
 
 
 def training_curve(training: Mapping[str, Floats], exact_free_energy: float | None = None) -> Figure:

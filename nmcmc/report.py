@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from nmcmc.analysis.compare import Row, compare, worst
 from nmcmc.notation import MISSING, compact
@@ -27,14 +25,13 @@ FIGURES = (
     "configurations",
 )
 """Figures that the page explains, in its order; each is named after the function of `nmcmc.plots` that draws it."""
-_DPI = 110
 
 
 def write_report(
     path: str | PathLike[str],
     title: str,
     summary: Mapping[str, Any],
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, bytes],
     warnings: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
@@ -48,7 +45,7 @@ def write_report(
         free_energy_per_spin, entropy_per_spin, acceptance_rate, predicted_acceptance, mode_drop, observables,
         wolff {observables}, seconds, versions, seed. Estimates are {value, error, …}; what is missing or None
         shows as "—". An estimate with reliable = False is listed as a warning with its "why".
-    figures : name → figure, names from `FIGURES`.
+    figures : name → PNG image as `nmcmc.plots.png` returns it, names from `FIGURES`.
     warnings : further sentences for the box of warnings.
     overwrite : replace an existing file.
 
@@ -70,7 +67,7 @@ def write_report(
     page = environment.get_template("report.html.j2").render(
         title=title,
         summary=summary,
-        images={name: _png(figures[name]) for name in FIGURES if name in figures},
+        images={name: base64.b64encode(figures[name]).decode() for name in FIGURES if name in figures},
         rows=rows,
         times=times,
         total=total,
@@ -140,9 +137,3 @@ def _duration(seconds: float | None) -> str:
     if seconds is None:
         return MISSING
     return f"{seconds:.3g} s" if seconds < 120 else f"{seconds / 60:.3g} min"
-
-
-def _png(figure: Figure) -> str:
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=_DPI)
-    return base64.b64encode(data.getvalue()).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ class Record:
     weights_sha256: str = ""
     training: Mapping[str, npt.NDArray[Any]] | None = None
     draws: Mapping[str, npt.NDArray[Any]] | None = None
-    snapshot: Snapshot | None = field(default=None)
+    snapshot: Snapshot | None = None
 
 
 class CorruptFileError(ValueError):

@@ -98,7 +98,8 @@ def write_chain(parent: h5py.Group, chain: Chain, first_draw: int = 0) -> None:
     if chain.spins is not None:
         group = parent.create_group("configurations")
         _put_scale(group, "chain", chains)
-        _put_scale(group, "draw", first_draw + chain.thin * np.arange(chain.spins.shape[1]))
+        first_kept = first_draw + (-1 - first_draw) % chain.thin  # draws thin, 2 thin … counted from 1 are kept
+        _put_scale(group, "draw", first_kept + chain.thin * np.arange(chain.spins.shape[1]))
         packed = np.packbits(chain.spins > 0, axis=-1)
         n_rows = min(packed.shape[1], max(_MIN_CHUNK_DRAWS, _CHUNK_BYTES // max(1, packed.shape[2])))
         _put(group, "spins_packed", packed, ("chain", "draw", "byte"), chunks=(1, n_rows, packed.shape[2]))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
-import numpy as np
 import numpy.typing as npt
 
 from nmcmc.storage.atomic import check_output
@@ -80,27 +79,9 @@ class SegmentStore:
         return self._read(self._n_segments - 1, read_snapshot)
 
     def load(self) -> Iterator[Chain]:
-        """Yield the draws of every segment in order."""
+        """Yield the draws of every segment in order; `nmcmc.updates.run.concatenate` joins them."""
         for index in range(self._n_segments):
             yield self._read(index, read_chain)
-
-    def merge(self) -> Chain:
-        """Return the draws of all segments as one chain.
-
-        Raises
-        ------
-        ValueError : if there is no segment.
-        """
-        parts = list(self.load())
-        if not parts:
-            raise ValueError(f"{self.folder} holds no segments; there is nothing to merge")
-        first = parts[0]
-        return Chain(
-            {name: np.concatenate([part.series[name] for part in parts], axis=1) for name in first.series},
-            {name: np.concatenate([part.stats[name] for part in parts], axis=1) for name in first.stats},
-            None if first.spins is None else np.concatenate([p.spins for p in parts if p.spins is not None], axis=1),
-            first.thin,
-        )
 
     def remove(self) -> None:
         """Delete the folder; for use after the merged file has been written."""

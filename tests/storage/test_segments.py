@@ -1,16 +1,19 @@
 """Segments: a run that is killed at any moment continues as if nothing had happened."""
 
+import dataclasses
 import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import xarray
 
 from nmcmc.random import Rng
 from nmcmc.storage.record import CorruptFileError
 from nmcmc.storage.segments import SegmentStore
 from nmcmc.types import Chain
+from nmcmc.updates.run import concatenate
 
 N_SEGMENTS = 4
 
@@ -64,6 +67,10 @@ def run(folder, n_segments):
     return names["run"](folder, n_segments)
 
 
+def merge(store):
+    return concatenate(list(store.load()))
+
+
 def simple_chain(n_draws=3, names=("energy",)):
     return Chain({name: np.arange(2.0 * n_draws).reshape(2, n_draws) for name in names})
 
@@ -77,13 +84,13 @@ def assert_same_chain(a, b):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("whole") / "s", N_SEGMENTS).merge()
+    return merge(run(tmp_path_factory.mktemp("whole") / "s", N_SEGMENTS))
 
 
 def test_segments_merge_in_order(tmp_path, undisturbed):
     store = run(tmp_path / "s", N_SEGMENTS)
     assert (len(store), store.n_draws) == (4, 32)
-    assert_same_chain(store.merge(), undisturbed)
+    assert_same_chain(merge(store), undisturbed)
     assert [chain.n_draws for chain in store.load()] == [8] * 4
     assert store.last().segment == 3
     assert np.array_equal(store.last().state["walk"], undisturbed.series["walk"][:, -1])
@@ -95,7 +102,7 @@ def test_segments_merge_in_order(tmp_path, undisturbed):
 def test_resumed_run_is_bit_identical(tmp_path, undisturbed):
     for n_segments in (1, 3, N_SEGMENTS):
         store = run(tmp_path / "s", n_segments)
-    assert_same_chain(store.merge(), undisturbed)
+    assert_same_chain(merge(store), undisturbed)
 
 
 # Each of the two segments passes eight such calls: four groups, close, fsync, rename, fsync of the folder.
@@ -104,7 +111,7 @@ def test_killed_at_any_call_the_run_continues(tmp_path, undisturbed, call):
     command = [sys.executable, "-c", RUN + KILLED_AT_CALL, str(tmp_path / "s"), str(call)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert len(SegmentStore(tmp_path / "s", "f")) == sum(call > renamed for renamed in (7, 15))
-    assert_same_chain(run(tmp_path / "s", N_SEGMENTS).merge(), undisturbed)
+    assert_same_chain(merge(run(tmp_path / "s", N_SEGMENTS)), undisturbed)
 
 
 def test_killed_from_outside_the_run_continues(tmp_path):
@@ -116,7 +123,7 @@ def test_killed_from_outside_the_run_continues(tmp_path):
         child.stdout.read()
     found = len(SegmentStore(tmp_path / "s", "f"))
     assert found >= 3
-    assert_same_chain(run(tmp_path / "s", found + 1).merge(), run(tmp_path / "whole", found + 1).merge())
+    assert_same_chain(merge(run(tmp_path / "s", found + 1)), merge(run(tmp_path / "whole", found + 1)))
 
 
 def test_other_run_is_refused(tmp_path):
@@ -155,20 +162,27 @@ def test_two_writers_do_not_replace_each_other(tmp_path):
 
 
 def test_draws_are_numbered_through(tmp_path):
-    xarray = pytest.importorskip("xarray")
     store = SegmentStore(tmp_path, "f")
     for n_draws in (3, 2):
-        store.append(simple_chain(n_draws), {}, {})
-    with xarray.open_dataset(tmp_path / "segment-000001.h5", group="posterior", engine="h5netcdf") as posterior:
-        assert list(posterior["draw"]) == [3, 4]
+        spins = np.ones((2, n_draws // 2, 5), dtype=np.int8)
+        store.append(dataclasses.replace(simple_chain(n_draws), spins=spins, thin=2), {}, {})
+    with xarray.open_datatree(tmp_path / "segment-000001.h5", engine="h5netcdf") as tree:
+        assert list(tree["posterior"]["draw"]) == [3, 4]
+        assert list(tree["configurations"]["draw"]) == [3]
+
+
+def test_segment_shorter_than_the_thinning_keeps_nothing(tmp_path):
+    store = SegmentStore(tmp_path, "f")
+    chain = dataclasses.replace(simple_chain(), spins=np.ones((2, 0, 5), dtype=np.int8), thin=9)
+    store.append(chain, {}, {})
+    assert_same_chain(merge(store), chain)
 
 
 def test_empty_store(tmp_path):
     store = SegmentStore(tmp_path / "s", "f")
     assert store.last() is None
     assert not (tmp_path / "s").exists()
-    with pytest.raises(ValueError, match="nothing to merge"):
-        store.merge()
+    assert list(store.load()) == []
     with pytest.raises(ValueError, match="no series"):
         store.append(Chain({}), {}, {})
     assert not (tmp_path / "s").exists()

@@ -104,7 +104,7 @@ def test_xarray_opens_it_as_it_is(tmp_path):
             assert np.array_equal(posterior["energy"], record.chain.series["energy"])
             assert stats["accepted"].dtype == bool
             assert np.array_equal(stats["log_q"], record.chain.stats["log_prob"])
-            assert list(tree[name]["configurations"]["draw"][:3]) == [0, 4, 8]
+            assert list(tree[name]["configurations"]["draw"][:3]) == [3, 7, 11]
         assert tree.attrs["schema"] == "nmcmc"
     with xarray.open_dataset(tmp_path / "run.h5", group="wolff/posterior", engine="h5netcdf") as posterior:
         assert posterior.sizes == {"chain": 2, "draw": 40}
