@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 _pool: ThreadPoolExecutor | None = None
 
@@ -33,6 +34,6 @@ def for_chunks(work: Callable[[int, int], None], n_rows: int, granularity: int =
     if _pool is None or _pool._max_workers < n_chunks:
         _pool = ThreadPoolExecutor(n_chunks, thread_name_prefix="nmcmc")
     bounds = [min(n_rows, granularity * (n_grains * k // n_chunks)) for k in range(n_chunks + 1)]
-    futures = [_pool.submit(work, a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    futures = [_pool.submit(work, a, b) for a, b in pairwise(bounds)]
     for future in futures:
         future.result()
