@@ -11,11 +11,11 @@ import numpy as np
 @nb.njit(cache=True, nogil=True)
 def _mix(states, a, b, shift, beta, s, out):
     """Write the sum of row a with energy +shift and row b with −shift to out (7,), then add spin s to M."""
-    difference = states[b, 0] - states[a, 0] + 2 * beta * shift
     if states[a, 0] == -np.inf and states[b, 0] == -np.inf:
         out[:] = 0.0
         out[0] = -np.inf
         return
+    difference = states[b, 0] - states[a, 0] + 2 * beta * shift
     ratio = np.exp(-abs(difference))
     larger = states[b, 0] + beta * shift if difference > 0 else states[a, 0] - beta * shift
     p = 1 / (1 + ratio) if difference > 0 else ratio / (1 + ratio)

@@ -14,17 +14,19 @@ MAY_IMPORT = {
     "random": set(),
     "parallel": set(),
     "notation": set(),
+    "atomic": set(),
+    "atomic": set(),
     "config": {"types"},
     "kernels": {"kernels"},
     "energies": BASE | {"kernels", "energies"},
     "exact": {"types", "parallel", "kernels", "energies", "exact"},
-    "samplers": BASE | {"kernels", "energies", "samplers"},
+    "samplers": BASE | {"atomic", "kernels", "energies", "samplers"},
     "updates": BASE | {"kernels", "energies", "updates"},
-    "training": {"types", "random", "training"},
+    "training": {"types", "random", "atomic", "training"},
     "analysis": {"types", "analysis"},
-    "storage": {"types", "random", "config", "storage"},
+    "storage": {"types", "random", "config", "atomic", "storage"},
     "plots": {"types", "notation", "analysis"},
-    "report": {"types", "notation", "config", "storage", "analysis", "plots"},
+    "report": {"types", "notation", "atomic", "config", "storage", "analysis", "plots"},
 }
 ENTRANCES = {"cli", "__main__"}
 """The layers that may import `experiment`; it and they may import every other one."""
@@ -37,7 +39,7 @@ OUTSIDE = {
     "plots": {"numpy", "matplotlib"},
     "report": {"numpy", "jinja2"},
     "experiment": {"numpy", "torch", "tqdm"},
-    "cli": {"numpy", "torch", "numba", "tqdm", "jsonargparse"},
+    "cli": {"numpy", "torch", "tqdm"},
 }
 """Packages from outside the standard library; numpy and torch where a layer is not listed."""
 
