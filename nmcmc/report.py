@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nmcmc.analysis.compare import Row, compare, worst
+from nmcmc.atomic import atomic, check_output
 from nmcmc.notation import MISSING, compact
-from nmcmc.storage.atomic import atomic, check_output
 from nmcmc.types import Estimate
 
 FIGURES = (

@@ -22,6 +22,10 @@ Info: TypeAlias = dict[str, npt.NDArray[Any]]
 """Diagnostics of one update: name → one value per chain."""
 
 
+class CorruptFileError(ValueError):
+    """A file is truncated, changed since it was written, or not what it claims to be."""
+
+
 class Energy(Protocol):
     """A Hamiltonian H(s): one energy per configuration; an array in gives an array, a tensor gives a tensor."""
 

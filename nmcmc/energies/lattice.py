@@ -116,7 +116,10 @@ class LatticeEnergy(PairwiseEnergy):
     """
 
     def __init__(
-        self, lattice: Lattice, coupling: float | Sequence[float] | Floats = 1.0, field: float | Sequence[float] = 0.0
+        self,
+        lattice: Lattice,
+        coupling: float | Sequence[float] | Floats = 1.0,
+        field: float | Sequence[float] | Floats = 0.0,
     ):
         self.lattice = lattice
         values = np.asarray(coupling, dtype=np.float64)

@@ -35,6 +35,11 @@ class MaskedNet(nn.Module):
     ValueError : for sizes below 1.
     """
 
+    first_mask: Tensor
+    middle_mask: Tensor
+    last_mask: Tensor
+    skip_mask: Tensor
+
     def __init__(
         self,
         n_border: int,
@@ -149,7 +154,9 @@ class MaskedNet(nn.Module):
             hidden[0, :, own] = torch.tanh(unit)
             for layer in range(self.depth - 1):
                 weight = (self.middle[layer] * self.middle_mask)[own, seen]
-                hidden[layer + 1, :, own] = torch.tanh(hidden[layer, :, seen] @ weight.T + self.hidden_bias[layer + 1, own])
+                hidden[layer + 1, :, own] = torch.tanh(
+                    hidden[layer, :, seen] @ weight.T + self.hidden_bias[layer + 1, own]
+                )
             logit = known @ self.skip[i, : known.shape[1]] + hidden[-1, :, seen] @ self.last[i, seen] + self.bias[i]
             spin = torch.where(random[:, i] < torch.sigmoid(logit.to(torch.float64)), 1.0, -1.0)
             x[:, self.n_border + i] = spin.to(torch.float32)

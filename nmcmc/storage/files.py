@@ -17,9 +17,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from nmcmc.storage.atomic import atomic, check_output
-from nmcmc.storage.record import CorruptFileError, Record, check_chain
+from nmcmc.atomic import atomic, check_output
+from nmcmc.storage.record import Record, check_chain
 from nmcmc.storage.schema import get_text, read_record, set_text, write_record
+from nmcmc.types import CorruptFileError
 
 SCHEMA, SCHEMA_VERSION = "nmcmc", "1.0"
 _DIGEST = "content_sha256"

@@ -80,10 +80,6 @@ class Record:
     snapshot: Snapshot | None = None
 
 
-class CorruptFileError(ValueError):
-    """A file is truncated, changed since it was written, or not what it claims to be."""
-
-
 def fingerprint(model: Model, seed: int, config_toml: str = "") -> str:
     """Return the SHA-256 (64 hex digits) that two runs share only if model, seed and configuration are the same."""
     digest = hashlib.sha256()

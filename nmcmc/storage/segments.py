@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import h5py
 import numpy.typing as npt
 
-from nmcmc.storage.atomic import check_output
+from nmcmc.atomic import check_output
 from nmcmc.storage.files import corrupt_if_unreadable, new_file, open_intact
-from nmcmc.storage.record import CorruptFileError, Snapshot, check_chain
+from nmcmc.storage.record import Snapshot, check_chain
 from nmcmc.storage.schema import get_text, read_chain, read_snapshot, set_text, write_chain, write_snapshot
-from nmcmc.types import Chain
+from nmcmc.types import Chain, CorruptFileError
 
 T = TypeVar("T")
 

@@ -23,9 +23,8 @@ class BlockSampler(Sampler, Protocol):
         """The names of the nets, from the largest level to the smallest."""
         ...
 
-    @property
-    def nets(self) -> torch.nn.ModuleDict:
-        """One conditional net per key, with log_prob(inputs)."""
+    def log_prob_line(self, key: str, inputs: Tensor) -> Tensor:
+        """Return log q(line | border) of one net, differentiable."""
         ...
 
     def draw_borders(self, key: str, n: int, rng: Rng) -> Tensor:
@@ -83,8 +82,7 @@ def block_local_reverse_kl(
         given = sampler.draw_borders(key, borders, stream.child("borders")).repeat_interleave(crosses, dim=0)
         inputs, log_weight = sampler.draw_block(key, given, stream.child("inside"))
         advantage = _leave_one_out(-log_weight.reshape(-1, crosses)).reshape(-1)
-        net = sampler.nets[key]
-        losses.append((advantage * net.log_prob(inputs)).mean())
+        losses.append((advantage * sampler.log_prob_line(key, inputs)).mean())
     return torch.stack(losses).sum()
 
 

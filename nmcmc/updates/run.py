@@ -73,7 +73,7 @@ def run(
         start = random_start(n_chains, update.n_spins, rng)
     if len(start) != n_chains:
         raise ValueError(f"start has {len(start)} configurations for {n_chains} chains; give one per chain")
-    state = _warm_up(update, update.init(start), warmup, rng)
+    state = warm_up(update, update.init(start), warmup, rng)
     chains = []
     for chain, _ in segments(update, state, n_draws, rng, observables, _block_draws(state), thin):
         chains.append(chain)
@@ -106,6 +106,15 @@ def segments(
     if segment_draws < 1:
         raise ValueError(f"segment_draws is {segment_draws}; it must be ≥ 1")
     return _segments(update, state, n_draws, rng, observables, segment_draws, thin)
+
+
+def warm_up(update: Update[S], state: S, n: int, rng: Rng) -> S:
+    """Make n steps that are not recorded and return the state they end in."""
+    while n > 0:
+        size = min(n, _block_draws(state))
+        state, _, _ = _advance(update, state, rng, size)
+        n -= size
+    return state
 
 
 def random_start(n_chains: int, n_spins: int, rng: Rng) -> Spins:
@@ -152,14 +161,6 @@ def _check(n_draws: int, n_chains: int, observables: Observables, thin: int) -> 
 
 def _block_draws(state: State) -> int:
     return max(1, min(BLOCK_DRAWS, BLOCK_SPINS // state.spins.size))
-
-
-def _warm_up(update: Update[S], state: S, n: int, rng: Rng) -> S:
-    while n > 0:
-        size = min(n, _block_draws(state))
-        state, _, _ = _advance(update, state, rng, size)
-        n -= size
-    return state
 
 
 def _segments(

@@ -10,9 +10,8 @@ import pytest
 import xarray
 
 from nmcmc.random import Rng
-from nmcmc.storage.record import CorruptFileError
 from nmcmc.storage.segments import SegmentStore
-from nmcmc.types import Chain
+from nmcmc.types import Chain, CorruptFileError
 from nmcmc.updates.run import concatenate
 
 N_SEGMENTS = 4
@@ -23,7 +22,7 @@ from pathlib import Path
 import h5py, numpy as np
 from nmcmc.random import Rng
 from nmcmc.storage.segments import SegmentStore
-from nmcmc.types import Chain
+from nmcmc.types import Chain, CorruptFileError
 
 def advance(walk, rng):
     path = walk[:, None] + np.cumsum(rng.generator.normal(size=(2, 8)), axis=1)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import xarray
 
+from nmcmc.atomic import atomic, check_output
 from nmcmc.storage import files
-from nmcmc.storage.atomic import atomic, check_output
-from nmcmc.storage.record import CorruptFileError, Model, Record, Snapshot, fingerprint
-from nmcmc.types import Chain
+from nmcmc.storage.record import Model, Record, Snapshot, fingerprint
+from nmcmc.types import Chain, CorruptFileError
 
 
 def make_record(seed=0, n_chains=2, n_draws=40, n_spins=15, thin=4):

@@ -259,9 +259,9 @@ def partition(root: Region, leaf: int = 7) -> Partition:
             if max(region.shape) <= leaf and not any(region.periodic):
                 leaves.append(Group(region, sites, None))
                 continue
-            group = Group(region, sites, cut(region))
-            lines.append(group)
-            following += [(child, sites[:, numbers]) for child, numbers in group.cut.children]
+            line = cut(region)
+            lines.append(Group(region, sites, line))
+            following += [(child, sites[:, numbers]) for child, numbers in line.children]
         level = following
     return Partition(
         root,

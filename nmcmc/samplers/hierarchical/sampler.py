@@ -43,9 +43,7 @@ class HierarchicalSampler(nn.Module):
     ((3, 16), True)
     """
 
-    def __init__(
-        self, energy: LatticeEnergy, beta: float, *, leaf: int = 7, width: int = 8, depth: int = 1, rng: Rng
-    ):
+    def __init__(self, energy: LatticeEnergy, beta: float, *, leaf: int = 7, width: int = 8, depth: int = 1, rng: Rng):
         super().__init__()
         self.energy, self.beta, self.leaf, self.width, self.depth = energy, float(beta), leaf, width, depth
         parts = partition(region_of(energy), leaf)
@@ -143,6 +141,10 @@ class HierarchicalSampler(nn.Module):
         sites = torch.from_numpy(group.border).to(spins.device)
         return spins[:, sites].reshape(len(spins) * len(sites), group.region.n_border)
 
+    def log_prob_line(self, key: str, inputs: Tensor) -> Tensor:
+        """Return log q(line | border) of one net, differentiable, (n,), for float32 inputs (n, n_border + n_line)."""
+        return self.whole.net(self.groups[key]).log_prob(inputs)
+
     def cross_entropy(self, spins: Tensor, rng: Rng) -> Tensor:
         """Return Σ_nets −E[log q(line | border)] over as many random blocks of each net as there are configurations.
 
@@ -154,7 +156,7 @@ class HierarchicalSampler(nn.Module):
             if len(inputs) > len(spins):
                 chosen = rng.child(key).generator.choice(len(inputs), len(spins), replace=False)
                 inputs = inputs[torch.from_numpy(chosen).to(inputs.device)]
-            losses.append(-self.nets[key].log_prob(inputs).mean())
+            losses.append(-self.log_prob_line(key, inputs).mean())
         return torch.stack(losses).sum()
 
     def draw_block(self, key: str, borders: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,245 @@
+"""Frozen settings, the same names in TOML files and on the command line; an unknown key names its nearest valid one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+T = TypeVar("T")
+
+SAMPLERS = ("hierarchical", "made")
+OBJECTIVES = ("block-local", "reverse-kl", "forward-kl")
+BASELINES = ("wolff", "swendsen-wang", "metropolis", "heat-bath")
+
+
+def setting(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
+    """Return a dataclass field with a default, a line of help and, for names, the allowed values."""
+    return field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass(frozen=True)
+class SystemConfig:
+    """The spin system and its temperature."""
+
+    lattice: str = setting("16x16", "extents of the lattice, such as 64, 16x16 or 8x8x8")
+    boundary: str = setting("periodic", "periodic or open, or one per axis: periodic,open")
+    coupling: str = setting("1", "J, or one J per axis: 1,0.5; J > 0 is ferromagnetic")
+    field: float = setting(0.0, "uniform magnetic field h")
+    beta: float = setting(0.44068679350977147, "inverse temperature; the default is critical for the square lattice")
+
+    def __post_init__(self) -> None:
+        _require(math.isfinite(self.beta) and self.beta >= 0, "beta", self.beta, "a finite number ≥ 0")
+        _require(math.isfinite(self.field), "field", self.field, "a finite number")
+        for name in self.boundaries:
+            _require(name in ("periodic", "open"), "boundary", self.boundary, "periodic, open, or one per axis")
+        _require(min(self.extents) >= 2, "lattice", self.lattice, "one to three extents ≥ 2 joined by x, such as 16x16")
+        _require(
+            len(self.boundaries) in (1, len(self.extents)), "boundary", self.boundary, "one value, or one per axis"
+        )
+        _require(len(self.couplings) in (1, len(self.extents)), "coupling", self.coupling, "one value, or one per axis")
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """Extents of the lattice."""
+        try:
+            extents = tuple(int(word) for word in self.lattice.lower().split("x"))
+        except ValueError:
+            extents = ()
+        _require(1 <= len(extents) <= 3, "lattice", self.lattice, "one to three extents ≥ 2 joined by x, such as 16x16")
+        return extents
+
+    @property
+    def boundaries(self) -> tuple[str, ...]:
+        """Boundary of each axis, or one for all."""
+        return tuple(word.strip() for word in self.boundary.split(","))
+
+    @property
+    def couplings(self) -> tuple[float, ...]:
+        """Coupling along each axis, or one for all."""
+        try:
+            values = tuple(float(word) for word in self.coupling.split(","))
+        except ValueError:
+            values = (math.nan,)
+        _require(all(math.isfinite(v) for v in values), "coupling", self.coupling, "finite numbers joined by commas")
+        return values
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """The kind and size of the networks."""
+
+    sampler: str = setting("hierarchical", "kind of sampler", SAMPLERS)
+    leaf: int = setting(7, "largest extent of an exactly summed block (hierarchical): 1, 3, 7 or 15")
+    width: int = setting(8, "hidden units per spin")
+    depth: int = setting(1, "hidden layers")
+
+    def __post_init__(self) -> None:
+        _choose("sampler", self.sampler, SAMPLERS)
+        _require(1 <= self.leaf <= 16, "leaf", self.leaf, "an extent from 1 to 16")
+        _require(self.width >= 1, "width", self.width, "at least 1")
+        _require(self.depth >= 1, "depth", self.depth, "at least 1")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What is minimised, how and for how long."""
+
+    objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
+    steps: int = setting(0, "optimiser steps; 0: as many as fit into --seconds")
+    seconds: float = setting(0.0, "training time from which the number of steps is found by measuring; 0: use --steps")
+    learning_rate: float = setting(3e-3, "peak of the learning rate")
+    batch: int = setting(512, "draws or configurations per step (reverse-kl, forward-kl)")
+    borders: int = setting(64, "borders per step and net (block-local)")
+    crosses: int = setting(8, "draws for each border (block-local)")
+    anneal_from: float = setting(-1.0, "start of the annealing of beta (made); default: half of beta")
+
+    def __post_init__(self) -> None:
+        _choose("objective", self.objective, ("", *OBJECTIVES))
+        _require(self.steps >= 0, "steps", self.steps, "at least 1, or 0 to go by --seconds")
+        _require(0 <= self.seconds < math.inf, "seconds", self.seconds, "a finite time ≥ 0")
+        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
+        _require(self.batch >= 2, "batch", self.batch, "at least 2")
+        _require(self.borders >= 1, "borders", self.borders, "at least 1")
+        _require(self.crosses >= 2, "crosses", self.crosses, "at least 2")
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """How many states of how many chains."""
+
+    n_samples: int = setting(100_000, "states to record, over all chains together")
+    chains: int = setting(16, "chains run side by side")
+    warmup: int = setting(1000, "updates of each chain before recording")
+    thin: int = setting(0, "keep every thin-th configuration; 0 keeps none")
+
+    def __post_init__(self) -> None:
+        _require(self.chains >= 1, "chains", self.chains, "at least 1")
+        _require(
+            self.n_samples >= 4 * self.chains, "n_samples", self.n_samples, f"at least 4 × chains = {4 * self.chains}"
+        )
+        _require(self.warmup >= 0, "warmup", self.warmup, "at least 0")
+        _require(self.thin >= 0, "thin", self.thin, "at least 0")
+
+    @property
+    def n_draws(self) -> int:
+        """Draws of each chain: n_samples/chains, rounded up."""
+        return -(-self.n_samples // self.chains)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The main job: train, draw, neural chain, Wolff chain, comparison."""
+
+    system: SystemConfig = field(default_factory=SystemConfig)
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=600))
+    chain: ChainConfig = field(default_factory=ChainConfig)
+    n_evaluate: int = setting(20_000, "fresh draws from which ess_fraction, log Z … are estimated")
+    seed: int = setting(1, "seed of all random numbers")
+
+    def __post_init__(self) -> None:
+        _require(self.n_evaluate >= 100, "n_evaluate", self.n_evaluate, "at least 100 (10000 for a reliable ess)")
+        _require(self.seed >= 0, "seed", self.seed, "an integer ≥ 0")
+
+
+def flat_fields(kind: type, hints: Mapping[str, Any] | None = None) -> dict[str, tuple[Field[Any], Any]]:
+    """Return every setting of a config class and of the groups in it: name → (field, type)."""
+    hints = get_type_hints(kind) if hints is None else hints
+    found: dict[str, tuple[Field[Any], Any]] = {}
+    for item in fields(kind):
+        if is_dataclass(hints[item.name]):
+            found |= flat_fields(hints[item.name])
+        else:
+            found[item.name] = (item, hints[item.name])
+    return found
+
+
+def build(kind: type[T], values: Mapping[str, Any], default: T | None = None) -> T:
+    """Return a config with the given values by flat name, and defaults elsewhere.
+
+    Raises
+    ------
+    ValueError : for an unknown name (with its nearest valid one), a wrong type, or a value that is not allowed.
+    """
+    known = flat_fields(kind)
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            raise ValueError(
+                f"unknown setting {name!r}; did you mean {near[0]!r}? settings: {', '.join(sorted(known))}"
+            )
+    base = kind() if default is None else default
+    return _build(kind, values, base)
+
+
+def _build(kind: type[T], values: Mapping[str, Any], base: T) -> T:
+    hints, arguments = get_type_hints(kind), {}
+    for item in fields(kind):  # type: ignore[arg-type]
+        current = getattr(base, item.name)
+        if is_dataclass(hints[item.name]):
+            arguments[item.name] = _build(hints[item.name], values, current)
+        elif item.name in values:
+            arguments[item.name] = _convert(item.name, values[item.name], hints[item.name])
+        else:
+            arguments[item.name] = current
+    return kind(**arguments)
+
+
+def _convert(name: str, value: Any, kind: Any) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is str and isinstance(value, int | float | list) and not isinstance(value, bool):
+        return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; it must be of type {kind.__name__}")
+    return value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the settings of a TOML file by flat name; tables only group them.
+
+    Raises
+    ------
+    ValueError : if the file is not TOML. FileNotFoundError : if there is none.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a TOML file: {error}") from error
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def to_toml(config: Any) -> str:
+    """Return a config as TOML text that `read_toml` and `build` turn back into it."""
+    lines, tables = [], []
+    for name, value in asdict(config).items():
+        if isinstance(value, dict):
+            tables.append(f"\n[{name}]\n" + "\n".join(f"{key} = {_literal(item)}" for key, item in value.items()))
+        else:
+            lines.append(f"{name} = {_literal(value)}")
+    return "\n".join(lines + tables) + "\n"
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _require(condition: bool, name: str, value: Any, allowed: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} is {value!r}; it must be {allowed}")
+
+
+def _choose(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        near = difflib.get_close_matches(value, allowed, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(filter(None, allowed))}{hint}")

@@ -1,0 +1,95 @@
+"""Checkpoints of a training run: parameters, Adam's moments, step and records in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from nmcmc.atomic import atomic
+from nmcmc.types import CorruptFileError
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """How far a run has come: steps done of n_steps, records so far, seconds spent."""
+
+    step: int = 0
+    n_steps: int = 0
+    records: tuple[dict[str, float], ...] = ()
+    seconds: float = 0.0
+
+
+def save_state(
+    path: Path, fingerprint: str, state: TrainingState, sampler: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write a checkpoint atomically: a reader finds the old file or the new one, never half of one."""
+    tensors = {f"model.{name}": tensor.contiguous() for name, tensor in sampler.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{name}": moments[name].contiguous() for name in MOMENTS}
+    metadata = {
+        "fingerprint": fingerprint,
+        "step": str(state.step),
+        "n_steps": str(state.n_steps),
+        "records": json.dumps(state.records),
+        "seconds": repr(state.seconds),
+    }
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def load_state(
+    path: Path | None, fingerprint: str, sampler: nn.Module, optimizer: torch.optim.Optimizer
+) -> TrainingState:
+    """Restore sampler and optimiser from a checkpoint and return how far it is; a new state if there is no file.
+
+    Raises
+    ------
+    CorruptFileError : if the file is damaged. ValueError : if it belongs to a run with other settings.
+    """
+    if path is None or not path.exists():
+        return TrainingState()
+    metadata, tensors = _read(path)
+    if metadata.get("fingerprint") != fingerprint:
+        raise ValueError(f"checkpoint {path} belongs to a run with other settings; delete it or choose another --out")
+    sampler.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+    _restore_moments(optimizer, tensors)
+    return _state(metadata)
+
+
+def planned_steps(path: Path) -> int:
+    """Return the number of steps that the run of a checkpoint set out to make; 0 if there is no file."""
+    return _state(_read(path)[0]).n_steps if path.exists() else 0
+
+
+def _state(metadata: dict[str, str]) -> TrainingState:
+    return TrainingState(
+        int(metadata["step"]),
+        int(metadata["n_steps"]),
+        tuple(json.loads(metadata["records"])),
+        float(metadata["seconds"]),
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as handle:
+            metadata = dict(handle.metadata() or {})
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CorruptFileError(f"checkpoint {path} cannot be read ({error}); delete it to start again") from error
+    return metadata, tensors
+
+
+def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    state = optimizer.state_dict()
+    indices = {int(name.split(".")[1]) for name in tensors if name.startswith("adam.")}
+    state["state"] = {index: {name: tensors[f"adam.{index}.{name}"] for name in MOMENTS} for index in indices}
+    optimizer.load_state_dict(state)

@@ -1,0 +1,210 @@
+"""The training loop: a pure function of seed and step, so that a run resumes bit for bit from any checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from nmcmc.random import Rng
+from nmcmc.training.checkpoint import TrainingState, load_state, save_state
+from nmcmc.training.objectives import Objective
+from nmcmc.training.schedule import annealed_beta, learning_rate
+from nmcmc.types import Floats, Sampler, Target
+
+RECORD_NAMES = ("step", "beta", "variational_free_energy", "variational_free_energy_std", "ess_fraction", "seconds")
+
+
+class TrainableSampler(Sampler, nn.Module):
+    """A sampler with parameters (a name for type checkers: every sampler here is one)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how to train.
+
+    Attributes
+    ----------
+    steps : optimiser steps.
+    learning_rate : peak of the schedule. warmup : steps of linear rise before the cosine falls.
+    clip : largest norm of each net's gradient.
+    beta_start : where annealing starts; None trains at the target's β throughout.
+    evaluate_every, n_evaluate : a record is made of this many fresh draws whenever so many steps are done.
+    checkpoint_seconds : least time between checkpoints.
+    """
+
+    steps: int
+    learning_rate: float = 3e-3
+    warmup: int = 50
+    clip: float = 1.0
+    beta_start: float | None = None
+    evaluate_every: int = 100
+    n_evaluate: int = 2000
+    checkpoint_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "evaluate_every", "n_evaluate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be ≥ 1")
+        if not (0 < self.learning_rate < float("inf") and self.clip > 0):
+            raise ValueError(f"learning_rate {self.learning_rate} and clip {self.clip} must be positive and finite")
+
+
+def train(
+    sampler: TrainableSampler,
+    target_at: Callable[[float], Target],
+    beta: float,
+    objective: Objective,
+    plan: Plan,
+    rng: Rng,
+    *,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    progress: Callable[[int, dict[str, float]], None] | None = None,
+) -> dict[str, Floats]:
+    """Minimise an objective in place with Adam (Kingma, Ba 2015, arXiv:1412.6980), and return the records.
+
+    Parameters
+    ----------
+    sampler : its parameters are trained.
+    target_at : β → the target at that β; beta : the final β.
+    objective : (sampler, target, rng) → loss.
+    plan : steps, learning rate, annealing, evaluation.
+    rng : step k uses ``rng.child("step", k)``, whatever happened before.
+    checkpoint : file to write now and then, and to continue from if it exists with the same fingerprint.
+    progress : called as progress(steps done, latest record) after every step.
+
+    Returns
+    -------
+    One array per name in ``RECORD_NAMES``, one entry per evaluation. variational_free_energy is −E_q[log w]/β in
+    units of energy, its _std the spread of single draws.
+
+    Raises
+    ------
+    FloatingPointError : if the loss is not finite. RuntimeError : if training diverges. The checkpoint stays good.
+    ValueError : if the checkpoint belongs to another run.
+    """
+    optimizer = torch.optim.Adam(sampler.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99))
+    state = load_state(checkpoint, fingerprint, sampler, optimizer)
+    records, start, saved = list(state.records), time.monotonic() - state.seconds, time.monotonic()
+
+    def save(done: int) -> None:
+        if checkpoint:
+            kept = TrainingState(done, plan.steps, tuple(records), time.monotonic() - start)
+            save_state(checkpoint, fingerprint, kept, sampler, optimizer)
+
+    if state.step == 0:
+        save(0)
+    for step in range(state.step, plan.steps):
+        target = target_at(_beta_of(step, plan, beta))
+        _make_step(sampler, objective, target, plan, step, optimizer, rng.child("step", step))
+        done = step + 1
+        if done % plan.evaluate_every == 0 or done == plan.steps:
+            records.append(_evaluate(sampler, target_at, _beta_of(step, plan, beta), plan, done, rng, start))
+            _check_divergence(records, sampler.n_spins)
+        if time.monotonic() - saved > plan.checkpoint_seconds or done == plan.steps:
+            save(done)
+            saved = time.monotonic()
+        if progress:
+            progress(done, records[-1] if records else {})
+    return {name: np.array([record[name] for record in records]) for name in RECORD_NAMES}
+
+
+def steps_within(
+    seconds: float,
+    sampler: TrainableSampler,
+    target: Target,
+    objective: Objective,
+    plan: Plan,
+    rng: Rng,
+    least: float = 2.0,
+) -> int:
+    """Return how many steps of training fit into a time, by timing some on a copy of the sampler.
+
+    The steps are timed for ``least`` seconds or a tenth of the time, whichever is less, after one that compiles.
+    """
+    trial = copy.deepcopy(sampler)
+    optimizer = torch.optim.Adam(trial.parameters(), lr=plan.learning_rate)
+    _make_step(trial, objective, target, plan, 0, optimizer, rng.child("trial", 0))
+    start, done = time.monotonic(), 0
+    while (elapsed := time.monotonic() - start) < min(least, seconds / 10) or done < 3:
+        done += 1
+        _make_step(trial, objective, target, plan, done, optimizer, rng.child("trial", done))
+    return max(1, int(seconds * done / max(elapsed, 1e-9)))
+
+
+def _beta_of(step: int, plan: Plan, beta: float) -> float:
+    return beta if plan.beta_start is None else annealed_beta(step, plan.steps, beta, plan.beta_start)
+
+
+def _make_step(
+    sampler: TrainableSampler,
+    objective: Objective,
+    target: Target,
+    plan: Plan,
+    step: int,
+    optimizer: torch.optim.Optimizer,
+    rng: Rng,
+) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(step, plan.steps, plan.learning_rate, plan.warmup)
+    loss = objective(sampler, target, rng)
+    if not bool(torch.isfinite(loss)):
+        raise FloatingPointError(
+            f"the loss is {float(loss)} at step {step}; lower the learning rate ({plan.learning_rate:g}) "
+            "or check couplings and beta; the last checkpoint is still good"
+        )
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    for parameters in _nets(sampler):
+        nn.utils.clip_grad_norm_(parameters, plan.clip, error_if_nonfinite=True)
+    optimizer.step()
+
+
+def _nets(sampler: nn.Module) -> Iterator[list[nn.Parameter]]:
+    """Yield the trained parameters of each net: nets are independent, so each is clipped on its own."""
+    for module in sampler.modules():
+        parameters = [p for p in module.parameters(recurse=False) if p.grad is not None]
+        if parameters:
+            yield parameters
+
+
+@torch.no_grad()
+def _evaluate(
+    sampler: Sampler,
+    target_at: Callable[[float], Target],
+    beta: float,
+    plan: Plan,
+    done: int,
+    rng: Rng,
+    start: float,
+) -> dict[str, float]:
+    draw = sampler.sample(plan.n_evaluate, rng.child("evaluate", done))
+    log_weight = target_at(beta).log_density(draw.spins) - draw.log_prob
+    weight = (log_weight - log_weight.max()).exp()
+    free = -log_weight / beta if beta > 0 else torch.full_like(log_weight, float("nan"))
+    return {
+        "step": float(done),
+        "beta": beta,
+        "variational_free_energy": float(free.mean()),
+        "variational_free_energy_std": float(free.std()),
+        "ess_fraction": float(weight.sum() ** 2 / (weight**2).sum() / len(weight)),
+        "seconds": time.monotonic() - start,
+    }
+
+
+def _check_divergence(records: list[dict[str, float]], n_spins: int) -> None:
+    """Stop if βF_q at the present β has risen by more than 5 % of N ln 2 above its best: learning has been undone."""
+    beta = records[-1]["beta"]
+    values = [r["variational_free_energy"] * beta for r in records if r["beta"] == beta]
+    if len(values) > 1 and values[-1] - min(values) > 0.05 * n_spins * np.log(2) + 5:
+        raise RuntimeError(
+            f"training diverges: beta·F rose from {min(values):.3f} to {values[-1]:.3f} nats at step "
+            f"{records[-1]['step']:.0f}; lower the learning rate or raise the batch"
+        )

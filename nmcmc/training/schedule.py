@@ -1,0 +1,18 @@
+"""What changes during training: the learning rate and β, as functions of the step."""
+
+from __future__ import annotations
+
+import math
+
+
+def learning_rate(step: int, n_steps: int, peak: float, warmup: int) -> float:
+    """Return peak · min(1, (step + 1)/warmup) · ½(1 + cos(π step/n_steps)): linear warm-up, then a cosine to 0."""
+    rise = min(1.0, (step + 1) / max(warmup, 1))
+    return peak * rise * 0.5 * (1 + math.cos(math.pi * step / max(n_steps, 1)))
+
+
+def annealed_beta(step: int, n_steps: int, beta: float, start: float, share: float = 0.6) -> float:
+    """Return β that rises linearly from ``start`` to ``beta`` over the first ``share`` of all steps, then stays."""
+    if start >= beta:
+        return beta
+    return min(beta, start + (beta - start) * step / max(share * n_steps, 1.0))
