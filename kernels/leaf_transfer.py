@@ -40,7 +40,7 @@ def _first_row(v, factor, across, width):
 
 @nb.njit(cache=True, nogil=True)
 def _next_row(v, factor, at, across, down, width):
-    """Replace the messages of a row in v (2^width · LANES) by those of the row below it, whose factors start at ``at``."""
+    """Replace the messages of a row in v (2^width · LANES) by those of the next row, whose factors start at ``at``."""
     for c in range(width):
         bit = 1 << c
         run = max(bit >> 1, 1)
@@ -96,7 +96,9 @@ def _draw_row(pyramid, weight, uniforms, row, width):
 
 
 @nb.njit(cache=True, nogil=True)
-def leaves(spins, inside, bond_inside, bond_site, bond_coupling, fields, across, down, uniforms, fill, start, stop, log_z):
+def leaves(
+    spins, inside, bond_inside, bond_site, bond_coupling, fields, across, down, uniforms, fill, start, stop, out
+):
     """Write log Z of every leaf given its border, and draw its inside where ``fill``.
 
     Parameters
@@ -107,7 +109,7 @@ def leaves(spins, inside, bond_inside, bond_site, bond_coupling, fields, across,
     fields (height, width), across (height, width − 1), down (height − 1, width) : βh and βJ inside.
     uniforms (batch, n_sites) : the number at a site decides its spin; not read unless ``fill``.
     start, stop : rows b · n_blocks + k that this call computes.
-    log_z (batch, n_blocks) : result.
+    out (batch, n_blocks) : log Z.
     """
     n_blocks, height, width = inside.shape
     n_states = 1 << width
@@ -141,7 +143,7 @@ def leaves(spins, inside, bond_inside, bond_site, bond_coupling, fields, across,
                 _copy(v, 0, rows, r * size, size)
         for l in range(min(LANES, stop - first)):
             b, k = divmod(first + l, n_blocks)
-            log_z[b, k] = result[l]
+            out[b, k] = result[l]
         if fill:
             for i in range(width * 2 * LANES):
                 weight[i] = 1.0

@@ -26,7 +26,7 @@ Q = np.array([1.0, 0.46461454034, 0.024691849947, 0.00026193182567], dtype=np.fl
 def _tanh(x, size):
     """Replace x (size,) float32 by tanh x."""
     for i in range(0, size, 16):
-        t = minimum(maximum(load(x, i), splat(-CLIP)), splat(CLIP))
+        t = minimum(splat(CLIP), maximum(splat(-CLIP), load(x, i)))  # this order lets NaN through
         z = t * t
         p = splat(P[6])
         for k in range(5, -1, -1):
@@ -55,14 +55,14 @@ def _accumulate(weights, begin, n, x, out, at):
 
 
 @nb.njit(cache=True, nogil=True)
-def _decide(logit, uniform, product):
-    """Return the spin that u < P(+1) = 1/(1 + exp(−logit)) decides, and product · P(spin)."""
+def _decide(logit, uniform):
+    """Return the spin that u < P(+1) = 1/(1 + exp(−logit)) decides, and P(spin)."""
     small = math.exp(-abs(logit))
     likely = 1.0 / (1.0 + small)
     up = likely if logit > 0 else small * likely
     if uniform < up:
-        return 1.0, product * up
-    return -1.0, product * (likely if logit <= 0 else small * likely)
+        return 1.0, up
+    return -1.0, likely if logit <= 0 else small * likely
 
 
 @nb.njit(cache=True, nogil=True)
@@ -116,13 +116,15 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
             for l in range(LANES):
                 b, k = divmod(min(begin + l, stop - 1), n_blocks)
                 site = line[k, i]
-                spin, product[l] = _decide(np.float64(logit[l]), uniforms[b, site], product[l])
+                spin, probability = _decide(np.float64(logit[l]), uniforms[b, site])
                 x[known * LANES + l] = spin
                 if begin + l < stop:
                     spins[b, site] = np.int8(spin)
-                if product[l] < 1e-200 or i == n_line - 1:
-                    total[l] += math.log(product[l])
+                if product[l] * probability < 1e-200:
+                    total[l] += math.log(product[l]) + math.log(probability)
                     product[l] = 1.0
+                else:
+                    product[l] *= probability
         for l in range(min(LANES, stop - begin)):
             b, k = divmod(begin + l, n_blocks)
-            log_q[b, k] = total[l]
+            log_q[b, k] = total[l] + math.log(product[l])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
@@ -29,6 +30,10 @@ class MADESampler(AutoregressiveSampler):
     width : hidden units per spin and layer. depth : hidden layers.
     rng : random numbers of the initial weights.
 
+    Raises
+    ------
+    ValueError : for a beta that is negative or not finite, or sizes below 1.
+
     Examples
     --------
     >>> energy = PairwiseEnergy(3, [(0, 1), (1, 2)])
@@ -39,7 +44,7 @@ class MADESampler(AutoregressiveSampler):
 
     def __init__(self, energy: PairwiseEnergy, beta: float, *, width: int = 4, depth: int = 2, rng: Rng):
         super().__init__(energy.n_spins)
-        self.energy, self.beta, self.width, self.depth = energy, float(beta), width, depth
+        self.energy, self.beta, self.width, self.depth = energy, Boltzmann(energy, beta).beta, width, depth
         generator = rng.child("made").torch_generator()
         biases = energy.has_field
         self.net = MaskedNet(0, energy.n_spins, width=width, depth=depth, biases=biases, generator=generator)

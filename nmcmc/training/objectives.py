@@ -102,4 +102,6 @@ def forward_kl(
 def _leave_one_out(cost: Tensor) -> Tensor:
     """Return cost minus the mean of the others in the same row, (rows, n ≥ 2)."""
     n = cost.shape[1]
+    if n < 2:
+        raise ValueError(f"{n} draw cannot be compared with others; draw at least 2 (batch, crosses)")
     return (cost - cost.mean(dim=1, keepdim=True)) * (n / (n - 1))

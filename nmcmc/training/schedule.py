@@ -13,6 +13,7 @@ def learning_rate(step: int, n_steps: int, peak: float, warmup: int) -> float:
 
 def annealed_beta(step: int, n_steps: int, beta: float, start: float, share: float = 0.6) -> float:
     """Return β that rises linearly from ``start`` to ``beta`` over the first ``share`` of all steps, then stays."""
-    if start >= beta:
+    rise = share * (n_steps - 1)
+    if start >= beta or step >= rise:
         return beta
-    return min(beta, start + (beta - start) * step / max(share * n_steps, 1.0))
+    return start + (beta - start) * step / rise

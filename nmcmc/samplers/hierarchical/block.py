@@ -38,11 +38,10 @@ class Block:
         return net
 
     def draw_lines(self, spins: Tensor, uniforms: Tensor, until: str = "") -> Tensor:
-        """Draw all lines in place, or those drawn before the regions of one key; return their log q, (batch,)."""
+        """Draw all lines in place, or all that border the regions of one key; return their log q, (batch,)."""
         log_q = torch.zeros(len(spins), dtype=torch.float64, device=spins.device)
-        for group in self.parts.lines:
-            if group.region.key == until:
-                break
+        last = max((k for k, group in enumerate(self.parts.lines) if group.region.key == until), default=None)
+        for group in self.parts.lines[:last]:
             log_q += self.net(group).draw(spins, group.border, group.line, uniforms).sum(dim=1)
         return log_q
 

@@ -11,6 +11,7 @@ Generalises Białas, Korcyl, Stebel (2022), arXiv:2203.10989, from L = 2^m tori 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -263,13 +264,15 @@ def partition(root: Region, leaf: int = 7) -> Partition:
             lines.append(Group(region, sites, line))
             following += [(child, sites[:, numbers]) for child, numbers in line.children]
         level = following
-    return Partition(
-        root,
-        tuple(lines),
-        tuple(
-            Group(region, sites, None) for region, sites in _merged([(group.region, group.sites) for group in leaves])
-        ),
-    )
+    return Partition(root, tuple(lines), merged(leaves))
+
+
+def merged(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """Return the groups with those of different levels that share region, couplings and border put together."""
+    groups = list(groups)
+    cuts = {group.region.key: group.cut for group in groups}
+    blocks = _merged([(group.region, group.sites) for group in groups])
+    return tuple(Group(region, sites, cuts[region.key]) for region, sites in blocks)
 
 
 def _merged(blocks: list[tuple[Region, Ints]]) -> list[tuple[Region, Ints]]:

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.block import Block, gather
-from nmcmc.samplers.hierarchical.partition import Group, partition, region_of
+from nmcmc.samplers.hierarchical.partition import Group, merged, partition, region_of
 from nmcmc.samplers.masked_net import MaskedNet
 from nmcmc.types import Draw
 
@@ -32,7 +33,8 @@ class HierarchicalSampler(nn.Module):
 
     Raises
     ------
-    ValueError : for other lattices, leaves outside 1 … 16, or couplings too strong to sum a leaf in float64.
+    ValueError : for other lattices, leaves outside 1 … 16, a beta that is negative or not finite, or couplings too
+        strong to sum a leaf in float64.
 
     Examples
     --------
@@ -45,11 +47,15 @@ class HierarchicalSampler(nn.Module):
 
     def __init__(self, energy: LatticeEnergy, beta: float, *, leaf: int = 7, width: int = 8, depth: int = 1, rng: Rng):
         super().__init__()
-        self.energy, self.beta, self.leaf, self.width, self.depth = energy, float(beta), leaf, width, depth
+        self.energy, self.beta, self.leaf, self.width, self.depth = (
+            energy,
+            Boltzmann(energy, beta).beta,
+            leaf,
+            width,
+            depth,
+        )
         parts = partition(region_of(energy), leaf)
-        self.groups: dict[str, Group] = {}
-        for group in parts.lines:
-            self.groups.setdefault(group.region.key, group)
+        self.groups: dict[str, Group] = {group.region.key: group for group in merged(parts.lines)}
         self.nets = nn.ModuleDict({key: self._new_net(group, rng.child(key)) for key, group in self.groups.items()})
         self.whole = Block(parts, self.beta, self.nets)
         self._blocks: dict[str, Block] = {}
@@ -133,7 +139,7 @@ class HierarchicalSampler(nn.Module):
         n_draws = -(-n // len(group.sites))
         spins = torch.ones((n_draws, self.n_spins), dtype=torch.int8, device=self.device)
         self.whole.draw_lines(spins, rng.uniform((n_draws, self.n_spins), self.device), until=key)
-        return self.borders_of(key, spins)[:n]
+        return _some(self.borders_of(key, spins), n, rng)
 
     def borders_of(self, key: str, spins: Tensor) -> Tensor:
         """Return the borders of all blocks of one net in given configurations, int8 (n · n_blocks, n_border)."""
@@ -152,10 +158,7 @@ class HierarchicalSampler(nn.Module):
         """
         losses = []
         for key, group in self.groups.items():
-            inputs = gather(spins, group)
-            if len(inputs) > len(spins):
-                chosen = rng.child(key).generator.choice(len(inputs), len(spins), replace=False)
-                inputs = inputs[torch.from_numpy(chosen).to(inputs.device)]
+            inputs = _some(gather(spins, group), len(spins), rng.child(key))
             losses.append(-self.log_prob_line(key, inputs).mean())
         return torch.stack(losses).sum()
 
@@ -178,3 +181,9 @@ class HierarchicalSampler(nn.Module):
             spins[:, : borders.shape[1]] = borders
             log_q = block.draw_lines(spins, rng.uniform((len(borders), n_sites), borders.device))
             return gather(spins, block.parts.lines[0]), block.log_weight(spins, log_q)
+
+
+def _some(rows: Tensor, n: int, rng: Rng) -> Tensor:
+    """Return n of the rows, chosen at random, so that every block has the same weight; (n, …)."""
+    chosen = rng.generator.choice(len(rows), n, replace=False)
+    return rows[torch.from_numpy(chosen).to(rows.device)]
