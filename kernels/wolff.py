@@ -18,13 +18,15 @@ def lattice_clusters(spins, streams, neighbour, thresholds, clusters, out, sizes
     uint64 per axis, the bond probability times 2³². Writes every step's configuration to out (chains, steps, n_spins)
     and the total size of its clusters to sizes (chains, steps).
 
-    Neighbours that are joined, not joined or not aligned are unpredictable, and mispredicted branches would cost more
-    than all else: each neighbour is written to the queue, and the queue grows by 0 or 1. Spins are bits meanwhile.
+    Whether a neighbour joins cannot be predicted, and mispredicted branches would cost more than all else. Hence no
+    branch: a table of thresholds by axis and spin is zero where the spin is not aligned, every neighbour is written
+    behind the queue's end, and that end moves by 0 or 1.
     """
-    n_spins, n_neighbours = spins.shape[1], 2 * len(thresholds)
+    n_spins, n_axes = spins.shape[1], len(thresholds)
     queue = np.empty(n_spins + 1, dtype=np.uint32)
-    bits = np.empty(n_spins + 1, dtype=np.uint8)
-    bits[n_spins] = 2  # beyond an open edge: equals no spin
+    bits = np.empty(n_spins + 1, dtype=np.uint8)  # (s + 1)/2, and 2 beyond an open edge
+    bits[n_spins] = 2
+    table = np.zeros(4 * n_axes, dtype=np.uint64)
     for chain in range(spins.shape[0]):
         stream = streams[chain]
         for site in range(n_spins):
@@ -34,22 +36,24 @@ def lattice_clusters(spins, streams, neighbour, thresholds, clusters, out, sizes
             for _ in range(clusters):
                 seed = below(stream, n_spins)
                 a, b, c, counter = stream[0], stream[1], stream[2], stream[3]
-                aligned = bits[seed]
-                bits[seed] = 1 - aligned
+                for axis in range(n_axes):
+                    table[4 * axis + bits[seed]] = thresholds[axis]
+                    table[4 * axis + 1 - bits[seed]] = 0
+                bits[seed] ^= 1
                 queue[0] = seed
                 head, tail = _0, _1
                 while head < tail:
-                    first = np.uint64(queue[head]) * np.uint64(n_neighbours)
+                    first = np.uint64(queue[head]) * np.uint64(2 * n_axes)
                     head += _1
-                    for k in range(n_neighbours):
+                    for k in range(2 * n_axes):
                         if k % 2 == 0:
                             word, a, b, c, counter = advance(a, b, c, counter)
                         random = word >> _HALF if k % 2 == 0 else word & _LOW
                         site = neighbour[first + np.uint64(k)]
                         bit = bits[site]
-                        joins = np.uint8(bit == aligned) & np.uint8(random < thresholds[k // 2])
+                        joins = random < table[np.uint64(4 * (k // 2)) + np.uint64(bit)]
                         queue[tail] = site
-                        bits[site] = bit ^ joins
+                        bits[site] = bit ^ np.uint8(joins)
                         tail += np.uint64(joins)
                 stream[0], stream[1], stream[2], stream[3] = a, b, c, counter
                 total += tail

@@ -1,0 +1,86 @@
+"""What all benchmarks share: their options, and a record with machine, versions, commit and seed in results/*.json."""
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("nmcmc", "numpy", "numba", "llvmlite", "torch")
+
+
+def parser(description):
+    """Return a parser with the options that every benchmark takes; a benchmark may add its own."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--quick", action="store_true", help="a small run that shows it works; writes no result file")
+    options.add_argument("--json", action="store_true", help="print the whole record as one JSON object")
+    options.add_argument("--seed", type=int, default=1)
+    return options
+
+
+def record(name, result, args, packages=()):
+    """Print the result, a dict of plain numbers, strings, lists and dicts, and write it to results/<name>.json.
+
+    packages: distributions besides nmcmc's own whose versions belong into the record; absent ones are null.
+    A quick run writes no file. Returns the record.
+    """
+    options = {key: value for key, value in vars(args).items() if key not in ("json", "quick")}
+    whole = {
+        "benchmark": name,
+        "quick": args.quick,
+        "options": options,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": _commit(),
+        "machine": _machine(),
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in (*PACKAGES, *packages)},
+        "result": result,
+    }
+    text = json.dumps(whole, indent=1, allow_nan=False)
+    if not args.quick:
+        folder = ROOT / "benchmarks" / "results"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.json").write_text(text + "\n")
+    if args.json:
+        print(text)
+    else:
+        for key, value in result.items():
+            print(f"{key}: {json.dumps(value)}")
+    return whole
+
+
+def note(message):
+    """Tell how far the run is, on stderr: stdout is for the result."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def _commit():
+    """Return the commit, with -dirty behind it if tracked files differ; None outside a repository."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _machine():
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
