@@ -160,6 +160,17 @@ def flat_fields(kind: type, hints: Mapping[str, Any] | None = None) -> dict[str,
     return found
 
 
+def value_of(config: Any, name: str) -> Any:
+    """Return the setting of that flat name from a config or the groups in it."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if item.name == name:
+            return value
+        if is_dataclass(value) and name in flat_fields(type(value)):
+            return value_of(value, name)
+    raise ValueError(f"{type(config).__name__} has no setting {name!r}")
+
+
 def build(kind: type[T], values: Mapping[str, Any], default: T | None = None) -> T:
     """Return a config with the given values by flat name, and defaults elsewhere.
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor
 
 from nmcmc.atomic import atomic
 from nmcmc.types import CorruptFileError
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+class HasState(Protocol):
+    """Whatever gives and takes its parameters by name, as torch modules do."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the parameters by name."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> object:
+        """Take parameters by name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +42,7 @@ class TrainingState:
 
 
 def save_state(
-    path: Path, fingerprint: str, state: TrainingState, sampler: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path, fingerprint: str, state: TrainingState, sampler: HasState, optimizer: torch.optim.Optimizer
 ) -> None:
     """Write a checkpoint atomically: a reader finds the old file or the new one, never half of one."""
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in sampler.state_dict().items()}
@@ -46,7 +60,7 @@ def save_state(
 
 
 def load_state(
-    path: Path | None, fingerprint: str, sampler: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path | None, fingerprint: str, sampler: HasState, optimizer: torch.optim.Optimizer
 ) -> TrainingState:
     """Restore sampler and optimiser from a checkpoint and return how far it is; a new state if there is no file.
 

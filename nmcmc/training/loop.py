@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
 from nmcmc.random import Rng
-from nmcmc.training.checkpoint import TrainingState, load_state, save_state
+from nmcmc.training.checkpoint import HasState, TrainingState, load_state, save_state
 from nmcmc.training.objectives import Objective
 from nmcmc.training.schedule import annealed_beta, learning_rate
 from nmcmc.types import Floats, Sampler, Target
@@ -21,8 +22,16 @@ from nmcmc.types import Floats, Sampler, Target
 RECORD_NAMES = ("step", "beta", "variational_free_energy", "variational_free_energy_std", "ess_fraction", "seconds")
 
 
-class TrainableSampler(Sampler, nn.Module):
-    """A sampler with parameters (a name for type checkers: every sampler here is one)."""
+class TrainableSampler(Sampler, HasState, Protocol):
+    """A sampler that is a torch module."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Return the parameters, as torch modules do."""
+        ...
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Return the module and all modules in it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,7 @@ def _make_step(
     optimizer.step()
 
 
-def _nets(sampler: nn.Module) -> Iterator[list[nn.Parameter]]:
+def _nets(sampler: TrainableSampler) -> Iterator[list[nn.Parameter]]:
     """Yield the trained parameters of each net: nets are independent, so each is clipped on its own."""
     for module in sampler.modules():
         parameters = [p for p in module.parameters(recurse=False) if p.grad is not None]
