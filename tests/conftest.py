@@ -13,6 +13,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture
+def set_threads():
+    """Yield torch.set_num_threads, which sets the kernels' threads too; restore the number afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 def _not_run(config):
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not os.environ.get("CI"):
