@@ -1,0 +1,103 @@
+"""What every public sampler promises: one list of samplers, one set of promises."""
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+import torch
+from perturbed import perturbed
+
+import nmcmc.samplers
+from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.exact.enumeration import all_states
+from nmcmc.random import Rng
+from nmcmc.samplers.autoregressive import AutoregressiveSampler
+from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
+from nmcmc.samplers.made import MADESampler
+
+LATTICE = Lattice((4, 4), ("periodic", "open"))
+GENERATOR = np.random.default_rng(1)
+ENERGY = LatticeEnergy(LATTICE, GENERATOR.normal(size=LATTICE.n_bonds), 0.3 * GENERATOR.normal(size=16))
+SAMPLERS = {
+    MADESampler: lambda: MADESampler(ENERGY, 0.44, width=2, depth=2, rng=Rng(1)),
+    HierarchicalSampler: lambda: HierarchicalSampler(ENERGY, 0.44, leaf=3, width=2, rng=Rng(1)),
+}
+BASES = {AutoregressiveSampler}
+
+
+@pytest.fixture(params=SAMPLERS, ids=lambda kind: kind.__name__)
+def sampler(request):
+    return perturbed(SAMPLERS[request.param]())
+
+
+def test_the_list_is_complete():
+    found = set()
+    for module in pkgutil.walk_packages(nmcmc.samplers.__path__, "nmcmc.samplers."):
+        for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if hasattr(kind, "sample") and hasattr(kind, "log_prob") and issubclass(kind, torch.nn.Module):
+                found.add(kind)
+    assert found == set(SAMPLERS) | BASES
+
+
+def test_a_draw_is_int8_spins_and_float64_log_prob(sampler):
+    draw = sampler.sample(7, Rng(2))
+    assert draw.spins.shape == (7, 16)
+    assert draw.log_prob.shape == (7,)
+    assert (draw.spins.dtype, draw.log_prob.dtype) == (torch.int8, torch.float64)
+    assert set(draw.spins.unique().tolist()) == {-1, 1}
+    assert not draw.log_prob.requires_grad
+
+
+def test_log_prob_is_that_of_the_draw_and_differentiable(sampler):
+    draw = sampler.sample(200, Rng(2))
+    log_prob = sampler.log_prob(draw.spins)
+    torch.testing.assert_close(log_prob.detach(), draw.log_prob, rtol=1e-5, atol=1e-6)
+    log_prob.sum().backward()
+    gradients = [p.grad for p in sampler.parameters() if p.requires_grad and p.numel()]
+    assert gradients
+    assert all(g is not None and torch.isfinite(g).all() and g.abs().max() > 0 for g in gradients)
+
+
+def test_probabilities_add_up_to_one(sampler):
+    with torch.no_grad():
+        assert float(sampler.log_prob(torch.from_numpy(all_states(16))).exp().sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_two_draws_in_a_row_are_one_long_draw(sampler):
+    rng = Rng(2)
+    parts = [sampler.sample(n, rng) for n in (1, 70, 0, 29)]
+    whole = sampler.sample(100, Rng(2))
+    assert torch.equal(torch.cat([part.spins for part in parts]), whole.spins)
+    assert torch.equal(torch.cat([part.log_prob for part in parts]), whole.log_prob)
+
+
+def test_a_draw_consumes_one_uniform_per_spin(sampler):
+    first, second = Rng(2), Rng(2)
+    sampler.sample(5, first)
+    second.uniform((5, 16))
+    assert float(first.uniform((1,))) == float(second.uniform((1,)))
+
+
+def test_other_random_numbers_give_other_draws(sampler):
+    assert not torch.equal(sampler.sample(50, Rng(2)).spins, sampler.sample(50, Rng(3)).spins)
+
+
+def test_the_same_seed_gives_the_same_weights(sampler):
+    build = SAMPLERS[type(sampler)]
+    for a, b in zip(build().parameters(), build().parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_options_rebuild_the_shape(sampler):
+    again = type(sampler)(sampler.energy, sampler.beta, **sampler.options, rng=Rng(9))
+    again.load_state_dict(sampler.state_dict())
+    spins = sampler.sample(20, Rng(2)).spins
+    assert torch.equal(again.log_prob(spins), sampler.log_prob(spins))
+
+
+@pytest.mark.parametrize("shape", [(16,), (3, 15), (3, 17), (2, 4, 4)])
+def test_configurations_of_another_shape_are_refused(sampler, shape):
+    with pytest.raises(ValueError, match=r"this sampler takes \(n, 16\)"):
+        sampler.log_prob(torch.ones(shape, dtype=torch.int8))
