@@ -1,1 +1,103 @@
-"""nmcmc: neural Markov chain Monte Carlo for spin systems."""
+"""nmcmc: neural Markov chain Monte Carlo for spin systems.
+
+The public names are imported when they are first used, so that ``import nmcmc`` and ``nmcmc --help`` stay quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nmcmc.analysis.compare import compare as compare
+    from nmcmc.analysis.importance import ess_fraction as ess_fraction, kl as kl, log_z as log_z
+    from nmcmc.analysis.observables import derive as derive, measurements as measurements
+    from nmcmc.energies.boltzmann import BETA_CRITICAL as BETA_CRITICAL, Boltzmann as Boltzmann
+    from nmcmc.energies.lattice import Lattice as Lattice, LatticeEnergy as LatticeEnergy
+    from nmcmc.energies.pairwise import PairwiseEnergy as PairwiseEnergy
+    from nmcmc.exact.known import exact_values as exact_values
+    from nmcmc.random import Rng as Rng
+    from nmcmc.samplers.autoregressive import AutoregressiveSampler as AutoregressiveSampler
+    from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler as HierarchicalSampler
+    from nmcmc.samplers.made import MADESampler as MADESampler
+    from nmcmc.samplers.store import load_sampler as load_sampler, save_sampler as save_sampler
+    from nmcmc.training.loop import Plan as Plan, train as train
+    from nmcmc.training.objectives import (
+        block_local_reverse_kl as block_local_reverse_kl,
+        forward_kl as forward_kl,
+        reverse_kl as reverse_kl,
+    )
+    from nmcmc.types import Chain as Chain, CorruptFileError as CorruptFileError, Draw as Draw, Estimate as Estimate
+    from nmcmc.updates.compose import Cycle as Cycle, Mixture as Mixture
+    from nmcmc.updates.heat_bath import HeatBath as HeatBath
+    from nmcmc.updates.independence import Independence as Independence
+    from nmcmc.updates.metropolis import Metropolis as Metropolis
+    from nmcmc.updates.run import run as run
+    from nmcmc.updates.swendsen_wang import SwendsenWang as SwendsenWang
+    from nmcmc.updates.wolff import Wolff as Wolff
+
+_HOMES = {
+    "nmcmc.analysis.compare": ("compare",),
+    "nmcmc.analysis.importance": (
+        "ess_fraction",
+        "kl",
+        "log_z",
+    ),
+    "nmcmc.analysis.observables": (
+        "derive",
+        "measurements",
+    ),
+    "nmcmc.energies.boltzmann": (
+        "BETA_CRITICAL",
+        "Boltzmann",
+    ),
+    "nmcmc.energies.lattice": (
+        "Lattice",
+        "LatticeEnergy",
+    ),
+    "nmcmc.energies.pairwise": ("PairwiseEnergy",),
+    "nmcmc.exact.known": ("exact_values",),
+    "nmcmc.random": ("Rng",),
+    "nmcmc.samplers.autoregressive": ("AutoregressiveSampler",),
+    "nmcmc.samplers.hierarchical.sampler": ("HierarchicalSampler",),
+    "nmcmc.samplers.made": ("MADESampler",),
+    "nmcmc.samplers.store": (
+        "load_sampler",
+        "save_sampler",
+    ),
+    "nmcmc.training.loop": (
+        "Plan",
+        "train",
+    ),
+    "nmcmc.training.objectives": (
+        "block_local_reverse_kl",
+        "forward_kl",
+        "reverse_kl",
+    ),
+    "nmcmc.types": (
+        "Chain",
+        "CorruptFileError",
+        "Draw",
+        "Estimate",
+    ),
+    "nmcmc.updates.compose": (
+        "Cycle",
+        "Mixture",
+    ),
+    "nmcmc.updates.heat_bath": ("HeatBath",),
+    "nmcmc.updates.independence": ("Independence",),
+    "nmcmc.updates.metropolis": ("Metropolis",),
+    "nmcmc.updates.run": ("run",),
+    "nmcmc.updates.swendsen_wang": ("SwendsenWang",),
+    "nmcmc.updates.wolff": ("Wolff",),
+}
+__all__ = sorted(name for names in _HOMES.values() for name in names)
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"nmcmc has no public name {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -138,7 +138,7 @@ class RunConfig:
 
     system: SystemConfig = field(default_factory=SystemConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=600))
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000))
     chain: ChainConfig = field(default_factory=ChainConfig)
     n_evaluate: int = setting(20_000, "fresh draws from which ess_fraction, log Z … are estimated")
     seed: int = setting(1, "seed of all random numbers")

@@ -54,6 +54,19 @@ class Target(Protocol):
     def log_density(self, spins: Tensor) -> Tensor: ...
 
 
+class ThermalTarget(Target, Protocol):
+    """A target at an inverse temperature, which can be had at another one."""
+
+    @property
+    def beta(self) -> float:
+        """Inverse temperature, k_B = 1."""
+        ...
+
+    def at(self, beta: float) -> ThermalTarget:
+        """Return the same system at another β."""
+        ...
+
+
 @dataclass(frozen=True)
 class Draw:
     """Independent configurations from a sampler with their normalised log-probabilities.

@@ -15,7 +15,6 @@ MAY_IMPORT = {
     "parallel": set(),
     "notation": set(),
     "atomic": set(),
-    "atomic": set(),
     "config": {"types"},
     "kernels": {"kernels"},
     "energies": BASE | {"kernels", "energies"},

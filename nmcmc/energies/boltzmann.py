@@ -36,7 +36,16 @@ class Boltzmann:
     def __init__(self, energy: Energy, beta: float):
         if not (math.isfinite(beta) and beta >= 0):
             raise ValueError(f"beta is {beta}; it must be a finite number ≥ 0")
-        self.energy, self.beta = energy, float(beta)
+        self.energy, self._beta = energy, float(beta)
+
+    @property
+    def beta(self) -> float:
+        """Inverse temperature."""
+        return self._beta
+
+    def at(self, beta: float) -> Boltzmann:
+        """Return the same system at another β."""
+        return Boltzmann(self.energy, beta)
 
     @property
     def n_spins(self) -> int:

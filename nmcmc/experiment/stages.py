@@ -93,8 +93,7 @@ def train_stage(
     with options.bar(plan.steps, f"training ({objective_name})", "step") as bar:
         records = train(
             sampler,
-            lambda beta: Boltzmann(energy, beta),
-            target.beta,
+            target,
             objective,
             plan,
             rng.child("steps"),

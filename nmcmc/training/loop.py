@@ -17,7 +17,7 @@ from nmcmc.random import Rng
 from nmcmc.training.checkpoint import HasState, TrainingState, load_state, save_state
 from nmcmc.training.objectives import Objective
 from nmcmc.training.schedule import annealed_beta, learning_rate
-from nmcmc.types import Floats, Sampler, Target
+from nmcmc.types import Floats, Sampler, Target, ThermalTarget
 
 RECORD_NAMES = ("step", "beta", "variational_free_energy", "variational_free_energy_std", "ess_fraction", "seconds")
 
@@ -67,8 +67,7 @@ class Plan:
 
 def train(
     sampler: TrainableSampler,
-    target_at: Callable[[float], Target],
-    beta: float,
+    target: ThermalTarget,
     objective: Objective,
     plan: Plan,
     rng: Rng,
@@ -82,7 +81,7 @@ def train(
     Parameters
     ----------
     sampler : its parameters are trained.
-    target_at : β → the target at that β; beta : the final β.
+    target : what to approximate; annealing takes it at smaller β first.
     objective : (sampler, target, rng) → loss.
     plan : steps, learning rate, annealing, evaluation.
     rng : step k uses ``rng.child("step", k)``, whatever happened before.
@@ -111,11 +110,11 @@ def train(
     if state.step == 0:
         save(0)
     for step in range(state.step, plan.steps):
-        target = target_at(_beta_of(step, plan, beta))
-        _make_step(sampler, objective, target, plan, step, optimizer, rng.child("step", step))
+        present = target.at(_beta_of(step, plan, target.beta))
+        _make_step(sampler, objective, present, plan, step, optimizer, rng.child("step", step))
         done = step + 1
         if done % plan.evaluate_every == 0 or done == plan.steps:
-            records.append(_evaluate(sampler, target_at, _beta_of(step, plan, beta), plan, done, rng, start))
+            records.append(_evaluate(sampler, present, plan, done, rng, start))
             _check_divergence(records, sampler.n_spins)
         if time.monotonic() - saved > plan.checkpoint_seconds or done == plan.steps:
             save(done)
@@ -187,20 +186,19 @@ def _nets(sampler: TrainableSampler) -> Iterator[list[nn.Parameter]]:
 @torch.no_grad()
 def _evaluate(
     sampler: Sampler,
-    target_at: Callable[[float], Target],
-    beta: float,
+    target: ThermalTarget,
     plan: Plan,
     done: int,
     rng: Rng,
     start: float,
 ) -> dict[str, float]:
     draw = sampler.sample(plan.n_evaluate, rng.child("evaluate", done))
-    log_weight = target_at(beta).log_density(draw.spins) - draw.log_prob
+    log_weight = target.log_density(draw.spins) - draw.log_prob
     weight = (log_weight - log_weight.max()).exp()
-    free = -log_weight / beta if beta > 0 else torch.full_like(log_weight, float("nan"))
+    free = -log_weight / target.beta if target.beta > 0 else torch.full_like(log_weight, float("nan"))
     return {
         "step": float(done),
-        "beta": beta,
+        "beta": target.beta,
         "variational_free_energy": float(free.mean()),
         "variational_free_energy_std": float(free.std()),
         "ess_fraction": float(weight.sum() ** 2 / (weight**2).sum() / len(weight)),
