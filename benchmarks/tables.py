@@ -1,0 +1,99 @@
+"""Write the README's tables from benchmarks/results/*.json, so that text and numbers cannot drift apart.
+
+`python benchmarks/tables.py` rewrites the tables, `--check` only says whether they are as they should be.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+from nmcmc.notation import compact
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+SYMBOLS = {
+    "energy_per_spin": "E/N",
+    "specific_heat": "c",
+    "abs_magnetization": "⟨\\|m\\|⟩",
+    "m2": "⟨m²⟩",
+    "binder": "U",
+    "susceptibility": "χ",
+    "correlation_length": "ξ",
+}
+
+
+def load(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def main_job():
+    whole = load("main_job")
+    found = whole["result"]
+    rows = ["| | neural chain | Wolff | exact | τ_int neural | τ_int Wolff |", "|---|---|---|---|---|---|"]
+    for name, symbol in SYMBOLS.items():
+        entry = found["observables"][name]
+        values = [compact(entry[k]["value"], entry[k]["error"]) for k in ("neural", "wolff")]
+        taus = [compact(entry[k]["tau_int"], entry[k]["tau_int_error"]) for k in ("neural", "wolff")]
+        rows.append(f"| {symbol} | {values[0]} | {values[1]} | {compact(entry['exact'])} | {taus[0]} | {taus[1]} |")
+    ess, log_z = found["ess_fraction"], found["log_z"]
+    text = (
+        f"ess_fraction {compact(ess['value'], ess['error'])} from {found['n_draws']} fresh draws, "
+        f"log Z {compact(log_z['value'], log_z['error'])} (exact {compact(log_z['exact'])}; "
+        f"{(log_z['value'] - log_z['exact']) / log_z['error']:+.1f} σ), "
+        f"acceptance {compact(found['acceptance_rate']['value'], found['acceptance_rate']['error'])}. "
+        f"Wall time {found['wall_seconds_cold_cache']:.0f} s with compilation, "
+        f"{found['wall_seconds_warm_cache']:.0f} s the second time, of which training "
+        f"{found['seconds']['train']:.0f} s; {where(whole)}."
+    ).replace("-", "−")
+    return "\n".join([*rows, "", text])
+
+
+def wolff():
+    whole = load("wolff")
+    name = "ns_per_flipped_spin"
+    ours, theirs = whole["result"]["nmcmc"], whole["result"].get("mcising")
+    text = f"Wolff, 128×128 at β_c, one thread: {ours[name]:.1f} ns per flipped spin"
+    if theirs:
+        version, ratio = whole["versions"]["mcising"], theirs[name] / ours[name]
+        text += f"; mcising {version} takes {ratio:.1f} times as long in the same run"
+    return f"{text} ({where(whole)})."
+
+
+def incremental_sampling():
+    whole = load("incremental_sampling")
+    ratio = whole["result"]["ratio"]
+    return (
+        f"Drawing 1000 configurations of a 16×16 MADE of the published width: {ratio:.0f} times faster than n full "
+        f"forward passes of the same weights ({where(whole)})."
+    )
+
+
+def where(whole):
+    machine = whole["machine"]
+    return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
+
+
+TABLES = {"main_job": main_job, "wolff": wolff, "incremental_sampling": incremental_sampling}
+
+
+def filled(text):
+    """Return the README with every table written anew between its two marks."""
+    for name, table in TABLES.items():
+        pattern = re.compile(rf"(<!-- results: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = pattern.sub(lambda match, table=table: f"{match[1]}{table()}\n{match[2]}", text)
+    return text
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--check", action="store_true", help="change nothing; exit 1 if a table is out of date")
+    args = options.parse_args()
+    text = README.read_text(encoding="utf-8")
+    if args.check:
+        raise SystemExit(0 if filled(text) == text else "README.md is out of date: run python benchmarks/tables.py")
+    README.write_text(filled(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
