@@ -39,6 +39,10 @@ class Energy(Protocol):
     @overload
     def __call__(self, spins: Tensor) -> Tensor: ...
 
+    def magnetization(self, spins: Spins) -> Floats:
+        """Return m = Σ s_i/N of each configuration, (batch,)."""
+        ...
+
 
 class Target(Protocol):
     """An unnormalised distribution: log_density(s) = −βH(s) for a Boltzmann distribution."""

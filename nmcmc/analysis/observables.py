@@ -29,18 +29,12 @@ def measurements(energy: Energy, extents: tuple[int, ...] | None = None) -> dict
     ------
     ValueError : if the extents do not hold n_spins sites.
     """
-    functions: dict[str, Callable[[Spins], Floats]] = {"energy": energy, "magnetization": magnetization}
+    functions: dict[str, Callable[[Spins], Floats]] = {"energy": energy, "magnetization": energy.magnetization}
     if extents is not None:
         if math.prod(extents) != energy.n_spins:
             raise ValueError(f"extents {extents} hold {math.prod(extents)} sites; the energy has {energy.n_spins}")
         functions["structure_factor"] = lambda spins: structure_factor(spins, extents)
     return functions
-
-
-def magnetization(spins: Spins) -> Floats:
-    """Return m = Σ_x s_x/N, (batch,), for spins (batch, n_spins)."""
-    total: Floats = np.sum(spins, axis=1, dtype=np.int64) / spins.shape[1]
-    return total
 
 
 def structure_factor(spins: Spins, extents: tuple[int, ...]) -> Floats:

@@ -99,6 +99,15 @@ class PairwiseEnergy:
         )
         return out
 
+    def magnetization(self, spins: Spins) -> Floats:
+        """Return m = Σ s_i/N, (batch,), for int8 spins (batch, n_spins)."""
+        from nmcmc.kernels import energy as kernel
+
+        spins = self.check_spins(spins)
+        total = np.empty(len(spins), dtype=np.int64)
+        for_chunks(lambda a, b: kernel.magnetization(spins[a:b], total[a:b]), len(spins))
+        return total / self.n_spins
+
     def check_spins(self, spins: Spins) -> Spins:
         """Return the configurations as a contiguous int8 array (batch, n_spins); raise ValueError otherwise."""
         if spins.ndim != 2 or spins.shape[1] != self.n_spins or spins.dtype != np.int8:

@@ -115,3 +115,9 @@ def test_views_and_empty_batches():
     np.testing.assert_array_equal(energy(spins[::2]), energy(spins)[::2])
     assert energy(spins[:0]).shape == (0,)
     assert energy.local_fields(spins[:0]).shape == (0, 7)
+
+
+def test_magnetization_is_the_mean_spin():
+    energy = PairwiseEnergy(7, [(0, 1)])
+    spins = np.random.default_rng(3).choice(np.array([-1, 1], dtype=np.int8), (50, 7))
+    assert np.array_equal(energy.magnetization(spins), spins.astype(np.int64).sum(axis=1) / 7)

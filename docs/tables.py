@@ -1,6 +1,6 @@
 """Write the README's tables from benchmarks/results/*.json, so that text and numbers cannot drift apart.
 
-`python benchmarks/tables.py` rewrites the tables, `--check` only says whether they are as they should be.
+`python docs/tables.py` rewrites the tables, `--check` only says whether they are as they should be.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def main():
     args = options.parse_args()
     text = README.read_text(encoding="utf-8")
     if args.check:
-        raise SystemExit(0 if filled(text) == text else "README.md is out of date: run python benchmarks/tables.py")
+        raise SystemExit(0 if filled(text) == text else "README.md is out of date: run python docs/tables.py")
     README.write_text(filled(text), encoding="utf-8")
 
 
