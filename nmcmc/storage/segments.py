@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import h5py
 import numpy.typing as npt
 
-from nmcmc.atomic import check_output
+from nmcmc.atomic import check_output, discard
 from nmcmc.storage.files import corrupt_if_unreadable, new_file, open_intact
 from nmcmc.storage.record import Snapshot, check_chain
 from nmcmc.storage.schema import get_text, read_chain, read_snapshot, set_text, write_chain, write_snapshot
@@ -86,7 +85,7 @@ class SegmentStore:
     def remove(self) -> None:
         """Delete the folder; for use after the merged file has been written."""
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            discard(self.folder)
         self._n_segments = self._n_draws = 0
 
     def _path(self, index: int) -> Path:
