@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+MAX_NAME = 200
+"""Bytes of a file name; file systems take 255, and temporary files have longer names."""
+
 
 def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Return the path if a file can be written there; call it before long work.
@@ -20,9 +23,12 @@ def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     Raises
     ------
     FileExistsError : if the file exists and overwrite is False, or if the path is a folder.
+    ValueError : for a name that leaves no room for the endings of temporary files.
     OSError : if the folder does not exist and cannot be created, or cannot be written to.
     """
     path = Path(path)
+    if len(os.fsencode(path.name)) > MAX_NAME:
+        raise ValueError(f"the file name {path.name[:20]}… is too long; use at most {MAX_NAME} bytes")
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder; give the name of a file")
     if path.exists() and not overwrite:

@@ -7,7 +7,7 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -16,6 +16,8 @@ T = TypeVar("T")
 SAMPLERS = ("hierarchical", "made")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl")
 BASELINES = ("wolff", "swendsen-wang", "metropolis", "heat-bath")
+DEFAULT_STEPS = 1000
+"""Steps of training in the main job, unless steps or seconds are given."""
 
 
 def setting(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
@@ -91,8 +93,8 @@ class TrainingConfig:
     """What is minimised, how and for how long."""
 
     objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
-    steps: int = setting(0, "optimiser steps; 0: as many as fit into --seconds")
-    seconds: float = setting(0.0, "training time from which the number of steps is found by measuring; 0: use --steps")
+    steps: int = setting(0, "optimiser steps; 0: as many as fit into the seconds")
+    seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; excludes steps")
     learning_rate: float = setting(3e-3, "peak of the learning rate")
     batch: int = setting(512, "draws or configurations per step (reverse-kl, forward-kl)")
     borders: int = setting(64, "borders per step and net (block-local)")
@@ -101,12 +103,15 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _choose("objective", self.objective, ("", *OBJECTIVES))
-        _require(self.steps >= 0, "steps", self.steps, "at least 1, or 0 to go by --seconds")
+        _require(self.steps >= 0, "steps", self.steps, "at least 1, or 0 to go by the seconds")
         _require(0 <= self.seconds < math.inf, "seconds", self.seconds, "a finite time ≥ 0")
+        if self.steps and self.seconds:
+            raise ValueError(f"steps ({self.steps}) and seconds ({self.seconds:g}) exclude each other; give one")
         _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
         _require(self.batch >= 2, "batch", self.batch, "at least 2")
         _require(self.borders >= 1, "borders", self.borders, "at least 1")
         _require(self.crosses >= 2, "crosses", self.crosses, "at least 2")
+        _require(math.isfinite(self.anneal_from), "anneal_from", self.anneal_from, "a finite number")
 
 
 @dataclass(frozen=True)
@@ -134,11 +139,11 @@ class ChainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The main job: train, draw, neural chain, Wolff chain, comparison."""
+    """The main job: train, draw, neural chain, Wolff chain, comparison; trains 1000 steps unless told otherwise."""
 
     system: SystemConfig = field(default_factory=SystemConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000))
+    training: TrainingConfig = field(default_factory=TrainingConfig)
     chain: ChainConfig = field(default_factory=ChainConfig)
     n_evaluate: int = setting(20_000, "fresh draws from which ess_fraction, log Z … are estimated")
     seed: int = setting(1, "seed of all random numbers")
@@ -146,11 +151,13 @@ class RunConfig:
     def __post_init__(self) -> None:
         _require(self.n_evaluate >= 100, "n_evaluate", self.n_evaluate, "at least 100 (10000 for a reliable ess)")
         _require(self.seed >= 0, "seed", self.seed, "an integer ≥ 0")
+        if not self.training.steps and not self.training.seconds:
+            object.__setattr__(self, "training", replace(self.training, steps=DEFAULT_STEPS))
 
 
-def flat_fields(kind: type, hints: Mapping[str, Any] | None = None) -> dict[str, tuple[Field[Any], Any]]:
+def flat_fields(kind: type) -> dict[str, tuple[Field[Any], Any]]:
     """Return every setting of a config class and of the groups in it: name → (field, type)."""
-    hints = get_type_hints(kind) if hints is None else hints
+    hints = get_type_hints(kind)
     found: dict[str, tuple[Field[Any], Any]] = {}
     for item in fields(kind):
         if is_dataclass(hints[item.name]):
@@ -164,9 +171,10 @@ def value_of(config: Any, name: str) -> Any:
     """Return the setting of that flat name from a config or the groups in it."""
     for item in fields(config):
         value = getattr(config, item.name)
-        if item.name == name:
-            return value
-        if is_dataclass(value) and name in flat_fields(type(value)):
+        if not is_dataclass(value):
+            if item.name == name:
+                return value
+        elif name in flat_fields(type(value)):
             return value_of(value, name)
     raise ValueError(f"{type(config).__name__} has no setting {name!r}")
 
@@ -186,19 +194,16 @@ def build(kind: type[T], values: Mapping[str, Any], default: T | None = None) ->
                 f"unknown setting {name!r}; did you mean {near[0]!r}? settings: {', '.join(sorted(known))}"
             )
     base = kind() if default is None else default
-    return _build(kind, values, base)
+    return _build(kind, override({name: value_of(base, name) for name in known}, values))
 
 
-def _build(kind: type[T], values: Mapping[str, Any], base: T) -> T:
+def _build(kind: type[T], values: Mapping[str, Any]) -> T:
     hints, arguments = get_type_hints(kind), {}
     for item in fields(kind):  # type: ignore[arg-type]
-        current = getattr(base, item.name)
         if is_dataclass(hints[item.name]):
-            arguments[item.name] = _build(hints[item.name], values, current)
+            arguments[item.name] = _build(hints[item.name], values)
         elif item.name in values:
             arguments[item.name] = _convert(item.name, values[item.name], hints[item.name])
-        else:
-            arguments[item.name] = current
     return kind(**arguments)
 
 
@@ -212,20 +217,40 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
+def override(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with others in their place; steps displace seconds and seconds displace steps."""
+    kept = dict(values)
+    for name, rival in (("steps", "seconds"), ("seconds", "steps")):
+        if others.get(name):
+            kept.pop(rival, None)
+    return kept | dict(others)
+
+
+def differences(a: Any, b: Any) -> list[str]:
+    """Return "name: value in a, value in b" for every setting in which two configs of a kind differ."""
+    pairs = {name: (value_of(a, name), value_of(b, name)) for name in flat_fields(type(a))}
+    return [f"{name}: {first!r}, {second!r}" for name, (first, second) in pairs.items() if first != second]
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the settings of a TOML file by flat name; tables only group them.
 
     Raises
     ------
-    ValueError : if the file is not TOML. FileNotFoundError : if there is none.
+    ValueError : if the file is not TOML, or gives a setting twice. FileNotFoundError : if there is none.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no settings file {path}; give the name of a TOML file")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from error
     flat: dict[str, Any] = {}
     for name, value in content.items():
-        flat |= value if isinstance(value, dict) else {name: value}
+        for key, item in value.items() if isinstance(value, dict) else [(name, value)]:
+            if key in flat:
+                raise ValueError(f"{path} gives {key!r} twice; give it once, whatever the table")
+            flat[key] = item
     return flat
 
 
