@@ -33,8 +33,9 @@ ENTRANCES = {"cli", "__main__"}
 OUTSIDE = {
     "kernels": {"numpy", "numba", "llvmlite"},
     "exact": {"numpy", "mpmath"},
+    "sealed": {"torch", "safetensors"},
     "samplers": {"numpy", "torch", "safetensors"},
-    "training": {"numpy", "torch", "safetensors", "tqdm"},
+    "training": {"numpy", "torch"},
     "storage": {"numpy", "h5py"},
     "plots": {"numpy", "matplotlib"},
     "report": {"numpy", "jinja2"},

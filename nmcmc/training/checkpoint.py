@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from nmcmc.atomic import atomic
+from nmcmc.sealed import seal, unseal
 from nmcmc.types import CorruptFileError
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -45,18 +44,12 @@ def save_state(
     path: Path, fingerprint: str, state: TrainingState, sampler: HasState, optimizer: torch.optim.Optimizer
 ) -> None:
     """Write a checkpoint atomically: a reader finds the old file or the new one, never half of one."""
-    tensors = {f"model.{name}": tensor.contiguous() for name, tensor in sampler.state_dict().items()}
+    tensors = {f"model.{name}": tensor for name, tensor in sampler.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": moments[name].contiguous() for name in MOMENTS}
-    metadata = {
-        "fingerprint": fingerprint,
-        "step": str(state.step),
-        "n_steps": str(state.n_steps),
-        "records": json.dumps(state.records),
-        "seconds": repr(state.seconds),
-    }
+        tensors |= {f"adam.{index}.{name}": moments[name] for name in MOMENTS}
+    text = json.dumps({"fingerprint": fingerprint, **asdict(state)})
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        temporary.write_bytes(seal(tensors, text))
 
 
 def load_state(
@@ -70,39 +63,28 @@ def load_state(
     """
     if path is None or not path.exists():
         return TrainingState()
-    metadata, tensors = _read(path)
-    if metadata.get("fingerprint") != fingerprint:
+    tensors, header = _read(path)
+    if header["fingerprint"] != fingerprint:
         raise ValueError(f"checkpoint {path} belongs to a run with other settings; delete it or choose another --out")
     sampler.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
     _restore_moments(optimizer, tensors)
-    return _state(metadata)
+    return TrainingState(header["step"], header["n_steps"], tuple(header["records"]), header["seconds"])
 
 
 def planned_steps(path: Path) -> int:
     """Return the number of steps that the run of a checkpoint set out to make; 0 if there is no file."""
-    return _state(_read(path)[0]).n_steps if path.exists() else 0
+    return int(_read(path)[1]["n_steps"]) if path.exists() else 0
 
 
-def _state(metadata: dict[str, str]) -> TrainingState:
-    return TrainingState(
-        int(metadata["step"]),
-        int(metadata["n_steps"]),
-        tuple(json.loads(metadata["records"])),
-        float(metadata["seconds"]),
-    )
-
-
-def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
-        with safe_open(path, framework="pt") as handle:
-            metadata = dict(handle.metadata() or {})
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CorruptFileError(f"checkpoint {path} cannot be read ({error}); delete it to start again") from error
-    return metadata, tensors
+        tensors, text = unseal(path.read_bytes())
+    except CorruptFileError as error:
+        raise CorruptFileError(f"checkpoint {path} is damaged ({error}); delete it to start again") from error
+    return tensors, json.loads(text)
 
 
-def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     state = optimizer.state_dict()
     indices = {int(name.split(".")[1]) for name in tensors if name.startswith("adam.")}
     state["state"] = {index: {name: tensors[f"adam.{index}.{name}"] for name in MOMENTS} for index in indices}

@@ -58,9 +58,9 @@ class Plan:
     checkpoint_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "evaluate_every", "n_evaluate"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be ≥ 1")
+        for name, least in (("steps", 1), ("evaluate_every", 1), ("n_evaluate", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be ≥ {least}")
         if not (0 < self.learning_rate < float("inf") and self.clip > 0):
             raise ValueError(f"learning_rate {self.learning_rate} and clip {self.clip} must be positive and finite")
 
@@ -95,8 +95,8 @@ def train(
 
     Raises
     ------
-    FloatingPointError : if the loss is not finite. RuntimeError : if training diverges. The checkpoint stays good.
-    ValueError : if the checkpoint belongs to another run.
+    FloatingPointError : if loss or gradient is not finite. RuntimeError : if training diverges.
+    CorruptFileError, ValueError : if the checkpoint is damaged or belongs to another run.
     """
     optimizer = torch.optim.Adam(sampler.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99))
     state = load_state(checkpoint, fingerprint, sampler, optimizer)
@@ -163,16 +163,20 @@ def _make_step(
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, plan.steps, plan.learning_rate, plan.warmup)
     loss = objective(sampler, target, rng)
-    if not bool(torch.isfinite(loss)):
-        raise FloatingPointError(
-            f"the loss is {float(loss)} at step {step}; lower the learning rate ({plan.learning_rate:g}) "
-            "or check couplings and beta; the last checkpoint is still good"
-        )
+    _check_finite("loss", loss, step, plan)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     for parameters in _nets(sampler):
-        nn.utils.clip_grad_norm_(parameters, plan.clip, error_if_nonfinite=True)
+        _check_finite("gradient's norm", nn.utils.clip_grad_norm_(parameters, plan.clip), step, plan)
     optimizer.step()
+
+
+def _check_finite(name: str, value: torch.Tensor, step: int, plan: Plan) -> None:
+    if not bool(torch.isfinite(value)):
+        raise FloatingPointError(
+            f"the {name} is {float(value.detach())} at step {step}; lower the learning rate ({plan.learning_rate:g}) "
+            "or check couplings and beta; the last checkpoint is still good"
+        )
 
 
 def _nets(sampler: TrainableSampler) -> Iterator[list[nn.Parameter]]:

@@ -1,0 +1,155 @@
+"""Gradients against their exact values by enumeration; each with a twin at another β that must fail."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from perturbed import perturbed
+
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.exact.enumeration import all_states, probabilities
+from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
+from nmcmc.samplers.made import MADESampler
+from nmcmc.training.objectives import block_local_reverse_kl, forward_kl, reverse_kl
+
+BETA, WRONG = 0.44, 0.44 * 1.03
+
+
+def gradient(module, loss):
+    """The gradient of a loss with respect to all parameters that it depends on, flat, in float64."""
+    module.zero_grad(set_to_none=True)
+    loss.backward()
+    return torch.cat([p.grad.flatten().double() for p in module.parameters() if p.grad is not None]).numpy()
+
+
+def exact_reverse_kl(sampler, beta):
+    """KL(q‖p) up to a constant: Σ q (log q + βH), differentiable."""
+    states = torch.from_numpy(all_states(sampler.n_spins))
+    log_q = sampler.log_prob(states)
+    return (log_q.exp() * (log_q - Boltzmann(sampler.energy, beta).log_density(states))).sum()
+
+
+def deviations(estimates, right, wrong):
+    """Largest |z| of any component against the right gradient, and z along right − wrong against each."""
+    n, direction = len(estimates), right - wrong
+    error = estimates.std(axis=0, ddof=1) / math.sqrt(n)
+    moves = error > 0
+    assert np.array_equal(estimates.mean(axis=0)[~moves], right[~moves])
+    largest = np.max(np.abs(estimates.mean(axis=0) - right)[moves] / error[moves])
+    along = estimates @ direction
+    z = (along.mean() - np.array([right @ direction, wrong @ direction])) / (along.std(ddof=1) / math.sqrt(n))
+    return largest, abs(z[0]), abs(z[1])
+
+
+def assert_unbiased(estimates, right, wrong):
+    largest, z_right, z_wrong = deviations(estimates, right, wrong)
+    assert largest < 5
+    assert z_right < 5
+    assert z_wrong > 5
+
+
+def glass():
+    rng = np.random.default_rng(1)
+    return PairwiseEnergy(6, [(i, j) for i in range(6) for j in range(i)], rng.normal(size=15), rng.normal(size=6))
+
+
+def test_reverse_kl_is_an_unbiased_gradient():
+    energy = glass()
+    sampler = perturbed(MADESampler(energy, BETA, width=2, depth=2, rng=Rng(1)))
+    target = Boltzmann(energy, BETA)
+    estimates = np.array([gradient(sampler, reverse_kl(sampler, target, Rng(seed), batch=100)) for seed in range(800)])
+    right, wrong = (gradient(sampler, exact_reverse_kl(sampler, beta)) for beta in (BETA, WRONG))
+    assert_unbiased(estimates, right, wrong)
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_the_baseline_of_a_draw_is_the_mean_over_the_others(batch):
+    energy = glass()
+    sampler = perturbed(MADESampler(energy, BETA, width=2, depth=1, rng=Rng(1)))
+    target = Boltzmann(energy, BETA)
+    draw = sampler.sample(batch, Rng(3))
+    cost = (draw.log_prob - target.log_density(draw.spins)).tolist()
+    expected = 0
+    for i in range(batch):
+        others = [cost[j] for j in range(batch) if j != i]
+        score = gradient(sampler, sampler.log_prob(draw.spins[i : i + 1]).sum())
+        expected = expected + (cost[i] - sum(others) / len(others)) * score / batch
+    found = gradient(sampler, reverse_kl(sampler, target, Rng(3), batch=batch))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def per_net(sampler, loss):
+    """Gradient of the global loss, each net's divided by its number of blocks."""
+    sampler.zero_grad(set_to_none=True)
+    loss.backward()
+    parts = []
+    for key, net in sampler.nets.items():
+        parts += [
+            p.grad.flatten().double() / len(sampler.groups[key].sites) for p in net.parameters() if p.grad is not None
+        ]
+    return torch.cat(parts).numpy()
+
+
+@pytest.mark.parametrize(("leaf", "coupling", "field"), [(1, 1.0, 0.2), (2, 1.0, 0.0), (3, 1.0, 0.2)])
+def test_block_local_reverse_kl_is_the_gradient_of_the_global_one(leaf, coupling, field):
+    energy = LatticeEnergy(Lattice((4, 4)), coupling, field)
+    samplers = [perturbed(HierarchicalSampler(energy, beta, leaf=leaf, width=2, rng=Rng(1))) for beta in (BETA, WRONG)]
+    objective = partial(block_local_reverse_kl, borders=63, crosses=4)
+    target = Boltzmann(energy, BETA)
+    estimates = np.array([gradient(samplers[0], objective(samplers[0], target, Rng(seed))) for seed in range(300)])
+    right, wrong = (per_net(s, exact_reverse_kl(s, s.beta)) for s in samplers)
+    assert_unbiased(estimates, right, wrong)
+
+
+def data_of(energy, beta):
+    states, cumulative = all_states(energy.n_spins), np.cumsum(probabilities(energy, beta))
+
+    def configurations(n, rng):
+        index = np.searchsorted(cumulative, rng.generator.random(n), side="right")
+        return torch.from_numpy(states[np.minimum(index, len(states) - 1)])
+
+    return configurations
+
+
+@pytest.mark.parametrize("kind", ["made", "hierarchical"])
+def test_forward_kl_is_an_unbiased_gradient(kind):
+    energy = LatticeEnergy(Lattice((4, 4)), 1.0, 0.2)
+    if kind == "made":
+        sampler = perturbed(MADESampler(energy, BETA, width=2, depth=1, rng=Rng(1)))
+    else:
+        sampler = perturbed(HierarchicalSampler(energy, BETA, leaf=2, width=2, rng=Rng(1)))
+    states = torch.from_numpy(all_states(16))
+    objective = partial(forward_kl, configurations=data_of(energy, BETA), batch=200)
+    target = Boltzmann(energy, BETA)
+    estimates = np.array([gradient(sampler, objective(sampler, target, Rng(seed))) for seed in range(300)])
+    gradients = []
+    for beta in (BETA, WRONG):
+        p = torch.from_numpy(probabilities(energy, beta))
+        if kind == "made":
+            gradients.append(gradient(sampler, -(p * sampler.log_prob(states)).sum()))
+        else:
+            gradients.append(per_net(sampler, -(p * sampler.whole.log_prob_lines(states)).sum()))
+    assert_unbiased(estimates, *gradients)
+
+
+def test_the_noise_of_the_gradient_vanishes_where_q_is_p():
+    """On a cycle cut open a fresh MADE with the right skip connection is exact, and then every draw costs the same."""
+    energy = PairwiseEnergy(5, [(i, i + 1) for i in range(4)])
+    sampler = MADESampler(energy, BETA, width=2, rng=Rng(1))
+    g = gradient(sampler, reverse_kl(sampler, Boltzmann(energy, BETA), Rng(2), batch=20))
+    assert np.max(np.abs(g)) < 1e-5
+
+
+def test_one_draw_has_no_baseline():
+    energy = PairwiseEnergy(3, [(0, 1)])
+    sampler = MADESampler(energy, BETA, rng=Rng(1))
+    with pytest.raises(ValueError, match="draw at least 2"):
+        reverse_kl(sampler, Boltzmann(energy, BETA), Rng(1), batch=1)
+    blocks = HierarchicalSampler(LatticeEnergy(Lattice((4, 4))), BETA, leaf=3, rng=Rng(1))
+    with pytest.raises(ValueError, match="draw at least 2"):
+        block_local_reverse_kl(blocks, Boltzmann(blocks.energy, BETA), Rng(1), borders=4, crosses=1)
