@@ -121,7 +121,8 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
                 if begin + l < stop:
                     spins[b, site] = np.int8(spin)
                 if product[l] * probability < 1e-200:
-                    total[l] += math.log(product[l]) + math.log(probability)
+                    signed = spin * np.float64(logit[l])
+                    total[l] += math.log(product[l]) + min(signed, 0.0) - math.log1p(math.exp(-abs(signed)))
                     product[l] = 1.0
                 else:
                     product[l] *= probability

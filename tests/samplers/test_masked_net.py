@@ -183,6 +183,30 @@ def test_an_improbable_spin_late_in_a_line_does_not_underflow():
     assert float(log_q[0, 0]) == pytest.approx(-(n - 1) * math.log(2) - 700, rel=1e-12)
 
 
+@pytest.mark.parametrize("strength", [1.0, 300.0, 740.0, 2000.0])
+def test_log_prob_of_impossible_lines_is_finite_and_the_same_with_and_without_gradient(strength):
+    net = MaskedNet(2, 8, width=1, biases=True)
+    with torch.no_grad():
+        net.bias[:] = strength * torch.tensor([-1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 0.0, -1.0])
+    inputs = random_spins((200, 10)).float()
+    with torch.no_grad():
+        log_prob = net.log_prob(inputs)
+    assert torch.isfinite(log_prob).all()
+    torch.testing.assert_close(log_prob, net.log_prob(inputs).detach(), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("biases", [False, True])
+def test_without_gradient_log_prob_is_that_of_the_draw_bit_for_bit(depth, biases):
+    net = net_of(5, 7, width=3, depth=depth, biases=biases)
+    n_sites, border, line = sites_of(5, 7, n_blocks=1)
+    spins = random_spins((130, n_sites))
+    log_q = net.draw(spins, border, line, random_uniforms((130, n_sites)))
+    with torch.no_grad():
+        assert torch.equal(log_prob_of(net, spins, border, line), log_q)
+        assert torch.equal(log_prob_of(net, spins[7:8], border, line), log_q[7:8])
+
+
 @pytest.mark.parametrize("name", ["first", "middle", "last", "skip"])
 def test_a_weight_that_is_no_number_shows_in_log_q(name):
     net = net_of(2, 3, width=2, depth=2)
