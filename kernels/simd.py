@@ -42,6 +42,13 @@ vector32 = VectorType(types.float32, 16)
 _BY_ELEMENT = {types.float64: vector64, types.float32: vector32}
 
 
+def _kind_in(array):
+    """Return the type of a vector in this array, None unless it is contiguous, 1-D and of float32 or float64."""
+    if isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C":
+        return _BY_ELEMENT.get(array.dtype)
+    return None
+
+
 def _pointer(context, builder, array_type, array, index, kind):
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(cgutils.gep_inbounds(builder, data, index), kind.as_pointer())
@@ -50,9 +57,9 @@ def _pointer(context, builder, array_type, array, index, kind):
 @intrinsic
 def load(typing_context, array, index):
     """Return the vector that starts at a flat index of a contiguous 1-D array."""
-    if not isinstance(array, types.Array) or array.ndim != 1 or array.layout != "C":
+    kind = _kind_in(array)
+    if kind is None:
         return None
-    kind = _BY_ELEMENT[array.dtype]
 
     def codegen(context, builder, signature, arguments):
         value = context.get_value_type(kind)
@@ -65,9 +72,9 @@ def load(typing_context, array, index):
 @intrinsic
 def store(typing_context, array, index, vector):
     """Write a vector to a contiguous 1-D array from a flat index on."""
-    if not isinstance(array, types.Array) or array.ndim != 1 or array.layout != "C":
+    kind = _kind_in(array)
+    if kind is None:
         return None
-    kind = _BY_ELEMENT[array.dtype]
 
     def codegen(context, builder, signature, arguments):
         value = context.get_value_type(kind)

@@ -1,0 +1,89 @@
+import os
+import subprocess
+import sys
+
+import numba as nb
+import numpy as np
+import pytest
+import tiny_kernels
+
+from nmcmc.kernels.simd import WIDTH, load, maximum, minimum, splat, store
+
+TYPES = [np.float32, np.float64]
+
+
+@nb.njit
+def arithmetic(a, b, out):
+    """Write a + b, a − b, a × b, a ÷ b, min and max of the first vectors to the rows of out (flat)."""
+    n = len(a)
+    x, y = load(a, 0), load(b, 0)
+    store(out, 0, x + y)
+    store(out, n, x - y)
+    store(out, 2 * n, x * y)
+    store(out, 3 * n, x / y)
+    store(out, 4 * n, minimum(x, y))
+    store(out, 5 * n, maximum(x, y))
+
+
+@nb.njit
+def move(source, i, target, j):
+    store(target, j, load(source, i))
+
+
+@nb.njit
+def fill(scalar, target, j):
+    store(target, j, splat(scalar))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_arithmetic_is_that_of_numpy_element_by_element(dtype):
+    n = WIDTH[np.dtype(dtype)]
+    a, b = np.random.default_rng(1).normal(size=(2, n)).astype(dtype)
+    out = np.empty(6 * n, dtype=dtype)
+    arithmetic(a, b, out)
+    expected = [a + b, a - b, a * b, a / b, np.minimum(a, b), np.maximum(a, b)]
+    np.testing.assert_allclose(out.reshape(6, n), expected, rtol=2 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(("i", "j"), [(0, 0), (1, 3), (5, 2), (16, 7)])
+def test_loads_and_stores_move_one_vector_from_any_place(dtype, i, j):
+    n = WIDTH[np.dtype(dtype)]
+    source, target = np.arange(40, dtype=dtype), np.full(40, -1, dtype=dtype)
+    move(source, i, target, j)
+    expected = np.full(40, -1, dtype=dtype)
+    expected[j : j + n] = source[i : i + n]
+    np.testing.assert_array_equal(target, expected)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_splat_fills_one_vector(dtype):
+    n = WIDTH[np.dtype(dtype)]
+    target = np.zeros(3 * n, dtype=dtype)
+    fill(dtype(0.1), target, n)
+    assert target.tolist() == [0.0] * n + [float(dtype(0.1))] * n + [0.0] * n
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_minimum_and_maximum_keep_what_is_no_number_on_the_right(dtype):
+    n = WIDTH[np.dtype(dtype)]
+    out = np.empty(6 * n, dtype=dtype)
+    arithmetic(np.ones(n, dtype=dtype), np.full(n, np.nan, dtype=dtype), out)
+    assert np.isnan(out).all()
+
+
+@pytest.mark.parametrize("array", [np.zeros(16, dtype=np.int64), np.zeros((16, 2)), np.zeros(32)[::2]])
+def test_other_arrays_do_not_compile(array):
+    with pytest.raises(nb.core.errors.TypingError):
+        move(array, 0, array, 0)
+
+
+def test_kernels_run_uncompiled_with_the_same_results(tmp_path):
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    script, output = tiny_kernels.__file__, tmp_path / "plain.npz"
+    subprocess.run([sys.executable, script, str(output)], env=environment, check=True, timeout=120)
+    plain, compiled = np.load(output), tiny_kernels.run()
+    for name in ("net_spins", "leaf_spins"):
+        np.testing.assert_array_equal(plain[name], compiled[name])
+    np.testing.assert_allclose(plain["net_log_q"], compiled["net_log_q"], rtol=1e-6)
+    np.testing.assert_allclose(plain["leaf_log_z"], compiled["leaf_log_z"], rtol=1e-13)
