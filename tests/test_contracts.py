@@ -60,9 +60,21 @@ def test_log_prob_is_that_of_the_draw_and_differentiable(sampler):
     assert all(g is not None and torch.isfinite(g).all() and g.abs().max() > 0 for g in gradients)
 
 
-def test_probabilities_add_up_to_one(sampler):
+def test_without_gradient_log_prob_is_that_of_the_draw_bit_for_bit(sampler, set_threads):
+    draw = sampler.sample(200, Rng(2))
     with torch.no_grad():
-        assert float(sampler.log_prob(torch.from_numpy(all_states(16))).exp().sum()) == pytest.approx(1, abs=1e-6)
+        for number in (1, 2):
+            set_threads(number)
+            assert torch.equal(sampler.log_prob(draw.spins), draw.log_prob)
+            assert torch.equal(sampler.log_prob(draw.spins[5:6]), draw.log_prob[5:6])
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_probabilities_add_up_to_one(sampler, gradient):
+    with torch.set_grad_enabled(gradient):
+        assert float(sampler.log_prob(torch.from_numpy(all_states(16))).exp().sum().detach()) == pytest.approx(
+            1, abs=1e-6
+        )
 
 
 def test_two_draws_in_a_row_are_one_long_draw(sampler):

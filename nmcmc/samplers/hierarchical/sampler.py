@@ -113,7 +113,7 @@ class HierarchicalSampler(nn.Module):
         spins = torch.ones((n, self.n_spins), dtype=torch.int8, device=self.device)
         log_q = self.whole.draw_lines(spins, uniforms)
         log_z = self.whole.draw_leaves(spins, uniforms)
-        return Draw(spins, log_q + self._log_density_leaves(spins) - log_z)
+        return Draw(spins, log_q + (self._log_density_leaves(spins) - log_z))
 
     @torch.no_grad()
     def sample_log_weight(self, n: int, rng: Rng) -> Tensor:
