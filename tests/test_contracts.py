@@ -12,6 +12,7 @@ from perturbed import perturbed
 import nmcmc.samplers
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact.enumeration import all_states
+from nmcmc.kernels import leaf_transfer, masked_net
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
@@ -107,6 +108,17 @@ def test_options_rebuild_the_shape(sampler):
     again.load_state_dict(sampler.state_dict())
     spins = sampler.sample(20, Rng(2)).spins
     assert torch.equal(again.log_prob(spins), sampler.log_prob(spins))
+
+
+def test_other_layouts_and_integers_compile_nothing_new(sampler):
+    draw = sampler.sample(20, Rng(2))
+    with torch.no_grad():
+        sampler.log_prob(draw.spins)
+        kernels = masked_net.draw, leaf_transfer.leaves
+        before = [len(kernel.signatures) for kernel in kernels]
+        for spins in (draw.spins.T.contiguous().T, torch.stack([draw.spins] * 3, dim=1)[:, 1], draw.spins.long()):
+            assert torch.equal(sampler.log_prob(spins), draw.log_prob)
+        assert [len(kernel.signatures) for kernel in kernels] == before
 
 
 @pytest.mark.parametrize("shape", [(16,), (3, 15), (3, 17), (2, 4, 4)])

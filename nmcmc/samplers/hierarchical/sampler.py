@@ -126,6 +126,7 @@ class HierarchicalSampler(nn.Module):
         """Return log q(s), differentiable, (n,), for int8 spins (n, n_spins)."""
         if spins.ndim != 2 or spins.shape[1] != self.n_spins:
             raise ValueError(f"spins have shape {tuple(spins.shape)}; this sampler takes (n, {self.n_spins})")
+        spins = spins.to(torch.int8).contiguous()  # any other layout would compile the kernels anew
         exact = self._log_density_leaves(spins) - self.whole.log_z_leaves(spins)
         return self.whole.log_prob_lines(spins) + exact
 
