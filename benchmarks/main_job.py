@@ -36,7 +36,7 @@ def result_of(summary, seconds):
     observables = {
         name: {
             "neural": pick(entry),
-            "wolff": pick(summary["wolff"]["observables"][name]),
+            "wolff": pick(summary["baseline"]["observables"][name]),
             "exact": entry["exact"],
         }
         for name, entry in summary["observables"].items()

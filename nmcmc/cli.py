@@ -5,25 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from nmcmc import config as settings
 
-OK, USAGE, UNRELIABLE, CORRUPT = 0, 2, 3, 4
+T = TypeVar("T")
+
+OK, USAGE, UNRELIABLE, CORRUPT, INTERRUPTED = 0, 2, 3, 4, 130
 EPILOG = "Exit codes: 0 done, 2 wrong use, 3 not converged or unreliable, 4 damaged file."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.WARNING)
     from nmcmc.types import CorruptFileError
 
     try:
-        _use_device(options)
+        _check_options(options)
         result = options.job(options)
         _show(result, options)
         return _exit_code(result)
@@ -33,8 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, UNRELIABLE)
     except (ValueError, OSError) as error:
         return _fail(error, USAGE)
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error}); take a smaller lattice, fewer samples or chains", USAGE)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command with --resume continues", 130)
+        advice = "; the same command with --resume continues" if "resume" in options else ""
+        return _fail(f"interrupted{advice}", INTERRUPTED)
 
 
 def _fail(error: object, code: int) -> int:
@@ -43,8 +49,36 @@ def _fail(error: object, code: int) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"nmcmc: error: {message}; see `{self.prog} --help`\n")
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``--option -1,0.5`` as ``--option=-1,0.5``: argparse takes the former for an option."""
+    joined: list[str] = []
+    for word in arguments:
+        if re.match(r"-[\d.]", word) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def whole_number(text: str) -> int:
+    """Return the integer that a text means; 1e5 is one."""
+    try:
+        return int(text)
+    except ValueError:
+        if not float(text).is_integer():
+            raise
+        return int(float(text))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="nmcmc", description="Neural Markov chain Monte Carlo for spin systems.", epilog=EPILOG, allow_abbrev=False
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -61,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     sample = _command(commands, "sample", _sample, "run the neural chain of a stored sampler")
     sample.add_argument("model", type=Path, metavar="MODEL", help="model file")
     _settings(sample, settings.ChainConfig)
+    _settings(sample, settings.SystemConfig, title="what the model must be for, if given")
     _output(sample, None, "chain file, .h5", resume=True)
 
     baseline = _command(commands, "baseline", _baseline, "run a chain of cluster or local updates")
@@ -70,16 +105,18 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = _command(commands, "evaluate", _evaluate, "measure the quality of a stored sampler from fresh draws")
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="model file")
-    evaluate.add_argument("--n-samples", type=int, default=20_000, help="fresh draws (default 20000)")
+    evaluate.add_argument("--n-samples", type=whole_number, default=20_000, help="fresh draws (default 20000)")
+    _settings(evaluate, settings.SystemConfig, title="what the model must be for, if given")
     _output(evaluate, None, "also write the JSON here", required=False)
 
     analyze = _command(commands, "analyze", _analyze, "estimate observables, errors and τ_int of a chain file")
     analyze.add_argument("file", type=Path, metavar="FILE", help="chain file or run.h5")
     _output(analyze, None, "also write the JSON here", required=False)
 
-    compare = _command(commands, "compare", _compare, "compare two chain files, in combined σ")
-    compare.add_argument("a", type=Path, metavar="A.h5")
-    compare.add_argument("b", type=Path, metavar="B.h5")
+    text = "compare two chain files in combined σ, or both chains of one run.h5"
+    compare = _command(commands, "compare", _compare, text)
+    compare.add_argument("a", type=Path, metavar="A.h5", help="chain file, or the neural chain of a run.h5")
+    compare.add_argument("b", type=Path, metavar="B.h5", nargs="?", help="the other; left out for a run.h5")
     _output(compare, None, "also write the JSON here", required=False)
 
     exact = _command(commands, "exact", _exact, "print what is exactly known of a system")
@@ -97,27 +134,31 @@ def _command(commands: Any, name: str, job: Callable[[argparse.Namespace], Any],
     )
     parser.set_defaults(job=job)
     group = parser.add_argument_group("common options")
-    group.add_argument("--seed", type=int, default=None, help="seed of all random numbers (default 1)")
-    group.add_argument("--threads", type=int, default=0, help="threads of torch and kernels (default: all cores)")
+    group.add_argument("--seed", type=whole_number, help="seed of all random numbers (default 1)")
+    group.add_argument("--threads", type=whole_number, help="threads of torch and kernels (default: all cores)")
     group.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N: where networks live (default cpu)")
     group.add_argument("--quiet", action="store_true", help="no progress bars")
     group.add_argument("--json", action="store_true", help="one JSON object on standard output, all else on error")
     return parser
 
 
-def _settings(parser: argparse.ArgumentParser, *kinds: type) -> None:
+def _settings(parser: argparse.ArgumentParser, *kinds: type, title: str = "") -> None:
     """Add an option for every setting of config classes; its value is None unless given."""
     for kind in kinds:
         defaults = kind()
-        group = parser.add_argument_group((kind.__doc__ or "").split(":")[0].rstrip(".").lower())
+        group = parser.add_argument_group(title or (kind.__doc__ or "").split(":")[0].rstrip(".").lower())
         for name, (item, hint) in settings.flat_fields(kind).items():
             if name == "seed":
                 continue
-            choices = [choice for choice in item.metadata["choices"] if choice] or None
             default = settings.value_of(defaults, name)
-            text = item.metadata["help"] + (f" (default {default})" if default != "" else "")
-            flag = f"--{name.replace('_', '-')}"
-            group.add_argument(flag, dest=name, type=hint, choices=choices, default=None, help=text)
+            choices = "{" + ",".join(filter(None, item.metadata["choices"])) + "}" if item.metadata["choices"] else None
+            group.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=name,
+                type=whole_number if hint is int else hint,
+                metavar=choices,
+                help=item.metadata["help"] + ("" if title or default == "" else f" (default {default})"),
+            )
 
 
 def _output(
@@ -131,22 +172,26 @@ def _output(
         parser.add_argument("--resume", action="store_true", help="continue an interrupted run, bit for bit")
 
 
-def _use_device(options: argparse.Namespace) -> None:
-    """Set the number of threads and check the device before any work."""
-    if options.threads < 0:
-        raise ValueError(f"--threads is {options.threads}; give a number ≥ 1, or 0 for all cores")
+def _check_options(options: argparse.Namespace) -> None:
+    """Check the common options before any work, and set the number of threads."""
     if options.seed is not None and options.seed < 0:
         raise ValueError(f"--seed is {options.seed}; it must be an integer ≥ 0")
-    if options.command == "doctor" or options.threads or options.device != "cpu":
+    if options.threads is not None and options.threads < 1:
+        raise ValueError(f"--threads is {options.threads}; it must be an integer ≥ 1")
+    if getattr(options, "resume", False) and options.overwrite:
+        raise ValueError("--resume and --overwrite exclude each other: continue the old run, or replace it")
+    inputs = [getattr(options, name, None) for name in ("model", "file", "a", "b", "config")]
+    if options.out is not None and any(path and path.resolve() == options.out.resolve() for path in inputs):
+        raise ValueError(f"--out is {options.out}, which is read; give another name")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", options.device):
+        raise ValueError(f"--device is {options.device}; it must be cpu, cuda or cuda:N")
+    if options.threads is not None or options.device != "cpu":
         import torch
 
-        if options.threads:
+        if options.device != "cpu" and int(options.device[5:] or 0) >= torch.cuda.device_count():
+            raise ValueError(f"--device is {options.device}, but torch finds no such device; use --device cpu")
+        if options.threads is not None:
             torch.set_num_threads(options.threads)
-        kind = torch.device(options.device).type
-        if kind not in ("cpu", "cuda"):
-            raise ValueError(f"--device is {options.device}; it must be cpu, cuda or cuda:N")
-        if kind == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"--device is {options.device}, but torch finds no CUDA device; use --device cpu")
 
 
 def _given(options: argparse.Namespace, kind: type) -> dict[str, Any]:
@@ -155,51 +200,47 @@ def _given(options: argparse.Namespace, kind: type) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _options(options: argparse.Namespace, seed: int | None = None) -> Any:
-    from nmcmc.experiment.stages import Options
+def _options(options: argparse.Namespace, seed: int = 1) -> Any:
+    from nmcmc.experiment.options import Options
 
-    chosen = seed if seed is not None else 1 if options.seed is None else options.seed
-    resume = getattr(options, "resume", False)
-    if resume and options.overwrite:
-        raise ValueError("--resume and --overwrite exclude each other: continue the old run, or replace it")
-    return Options(chosen, options.device, resume, options.overwrite, options.quiet)
+    chosen = seed if options.seed is None else options.seed
+    return Options(chosen, options.device, getattr(options, "resume", False), options.overwrite, options.quiet)
+
+
+def _config(options: argparse.Namespace, kind: type[T]) -> T:
+    return settings.build(kind, _given(options, kind))
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
+    from nmcmc.experiment.main_job import kept_config, run_command
+
     values: dict[str, Any] = {}
-    kept = options.out / "config.toml"
     if options.config is not None:
         values = settings.read_toml(options.config)
-    elif options.resume and kept.exists():
-        values = settings.read_toml(kept)
-    config = settings.build(settings.RunConfig, values | _given(options, settings.RunConfig))
-    chosen = _options(options, config.seed)
-    from nmcmc.experiment.main_job import run_command
-
-    return run_command(config, options.out, chosen)
+    elif options.resume and kept_config(options.out).exists():
+        values = settings.read_toml(kept_config(options.out))
+    values = settings.override(values, _given(options, settings.RunConfig))
+    config = settings.build(settings.RunConfig, values)
+    return run_command(config, options.out, _options(options, config.seed))
 
 
 def _train(options: argparse.Namespace) -> dict[str, Any]:
-    system = settings.build(settings.SystemConfig, _given(options, settings.SystemConfig))
-    net = settings.build(settings.SamplerConfig, _given(options, settings.SamplerConfig))
-    training = settings.build(settings.TrainingConfig, _given(options, settings.TrainingConfig))
-    if training.steps and training.seconds:
-        raise ValueError("--steps and --seconds exclude each other; give one")
+    system, net = _config(options, settings.SystemConfig), _config(options, settings.SamplerConfig)
+    training = _config(options, settings.TrainingConfig)
     from nmcmc.experiment.commands import train_command
 
     return train_command(system, net, training, options.out, _options(options))
 
 
 def _sample(options: argparse.Namespace) -> dict[str, Any]:
-    chain = settings.build(settings.ChainConfig, _given(options, settings.ChainConfig))
+    chain, given = _config(options, settings.ChainConfig), _given(options, settings.SystemConfig)
     from nmcmc.experiment.commands import sample_command
 
-    return sample_command(options.model, chain, options.out, _options(options))
+    return sample_command(options.model, given, chain, options.out, _options(options))
 
 
 def _baseline(options: argparse.Namespace) -> dict[str, Any]:
-    system = settings.build(settings.SystemConfig, _given(options, settings.SystemConfig))
-    chain = settings.build(settings.ChainConfig, _given(options, settings.ChainConfig))
+    system, chain = _config(options, settings.SystemConfig), _config(options, settings.ChainConfig)
     from nmcmc.experiment.commands import baseline_command
 
     return baseline_command(options.name, system, chain, options.out, _options(options))
@@ -208,7 +249,8 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from nmcmc.experiment.commands import evaluate_command
 
-    return _also_written(lambda: evaluate_command(options.model, options.n_samples, _options(options)), options)
+    model, given = options.model, _given(options, settings.SystemConfig)
+    return _also_written(lambda: evaluate_command(model, given, options.n_samples, _options(options)), options)
 
 
 def _analyze(options: argparse.Namespace) -> dict[str, Any]:
@@ -220,11 +262,11 @@ def _analyze(options: argparse.Namespace) -> dict[str, Any]:
 def _compare(options: argparse.Namespace) -> dict[str, Any]:
     from nmcmc.experiment.commands import compare_command
 
-    return _also_written(lambda: compare_command(options.a, options.b), options)
+    return _also_written(lambda: compare_command(options.a, options.b or options.a), options)
 
 
 def _exact(options: argparse.Namespace) -> dict[str, Any]:
-    system = settings.build(settings.SystemConfig, _given(options, settings.SystemConfig))
+    system = _config(options, settings.SystemConfig)
     from nmcmc.experiment.commands import exact_command
 
     return _also_written(lambda: exact_command(system), options)

@@ -43,8 +43,9 @@ def write_report(
     title : heading of the page.
     summary : the run's ``summary.json``: lattice, beta, n_samples, ess_fraction, kl, var_log_weight, log_z,
         free_energy_per_spin, entropy_per_spin, acceptance_rate, predicted_acceptance, mode_drop, observables,
-        wolff {observables}, seconds, versions, seed. Estimates are {value, error, …}; what is missing or None
-        shows as "—". An estimate with reliable = False is listed as a warning with its "why".
+        baseline {name, observables} (a chain of other updates), seconds, versions, seed. Estimates are {value,
+        error, …}; what is missing or None shows as "—". An estimate with reliable = False is listed as a warning
+        with its "why".
     figures : name → PNG image as `nmcmc.plots.png` returns it, names from `FIGURES`.
     warnings : further sentences for the box of warnings.
     overwrite : replace an existing file.
@@ -80,12 +81,12 @@ def write_report(
 
 
 def _rows(summary: Mapping[str, Any]) -> list[Row]:
-    """Return the observables of the neural chain (a) and of Wolff (b) with their deviations."""
-    neural, wolff = summary.get("observables") or {}, (summary.get("wolff") or {}).get("observables") or {}
-    exact = {name: _field(entry, "exact") for name, entry in {**wolff, **neural}.items()}
+    """Return the observables of the neural chain (a) and of the baseline (b) with their deviations."""
+    neural, baseline = summary.get("observables") or {}, (summary.get("baseline") or {}).get("observables") or {}
+    exact = {name: _field(entry, "exact") for name, entry in {**baseline, **neural}.items()}
     known = {name: value for name, value in exact.items() if value is not None}
-    rows = {row.name: row for row in compare(_estimates(neural), _estimates(wolff), known)}
-    return [rows.get(name, Row(name, None, None, known.get(name))) for name in {**neural, **wolff}]
+    rows = {row.name: row for row in compare(_estimates(neural), _estimates(baseline), known)}
+    return [rows.get(name, Row(name, None, None, known.get(name))) for name in {**neural, **baseline}]
 
 
 def _estimates(observables: Mapping[str, Any]) -> dict[str, Estimate]:

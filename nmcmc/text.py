@@ -7,27 +7,33 @@ from typing import Any
 
 from nmcmc.notation import compact
 
+WIDTH = 24
+NOT_SHOWN = ("command", "versions", "baseline")
+"""What is said elsewhere: in the user's own words, by `nmcmc doctor`, and beside the observables."""
+
 
 def text_of(summary: Mapping[str, Any]) -> str:
     """Return a summary as aligned lines: one per number, a table of observables; what is unknown is left out."""
-    return "\n".join(_lines(summary)) + "\n"
+    return "\n".join(_lines(summary, "", () if summary.get("command") == "doctor" else NOT_SHOWN)) + "\n"
 
 
-def _lines(summary: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+def _lines(summary: Mapping[str, Any], indent: str, hidden: tuple[str, ...] = ()) -> Iterator[str]:
     for name, value in summary.items():
-        if value is None or value == {}:
+        if name in hidden or value is None or value == {}:
             continue
         if name == "observables":
-            yield from _table(value, indent)
+            yield from _table(value, summary.get("baseline"))
         elif name == "rows":
-            yield from _rows(value, indent)
+            yield from _rows(value)
         elif isinstance(value, Mapping) and "value" in value:
-            yield f"{indent}{name:<24}{_estimate(value)}"
+            yield f"{indent}{name:<{WIDTH}}{_estimate(value)}"
         elif isinstance(value, Mapping):
-            yield f"{indent}{name}"
-            yield from _lines(value, indent + "  ")
+            known = {key: item for key, item in value.items() if item is not None}
+            if known:
+                yield f"{indent}{name}"
+                yield from _lines(known, indent + "  ")
         else:
-            yield f"{indent}{name:<24}{compact(value) if isinstance(value, float) else value}"
+            yield f"{indent}{name:<{WIDTH}}{compact(value) if isinstance(value, float) else value}"
 
 
 def _estimate(value: Mapping[str, Any]) -> str:
@@ -37,18 +43,28 @@ def _estimate(value: Mapping[str, Any]) -> str:
     return text + ("" if value.get("reliable", True) else "   UNRELIABLE")
 
 
-def _table(observables: Mapping[str, Mapping[str, Any]], indent: str) -> Iterator[str]:
-    yield f"{indent}{'observable':<22}{'value':>22}{'tau_int':>14}{'exact':>14}"
+def _table(observables: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield a line per observable; a run has two chains side by side."""
+    others = {} if baseline is None else baseline["observables"]
+    heads = ["exact", "neural" if baseline else "value", "tau_int"]
+    yield _line("observable", [*heads, baseline["name"], "tau_int"] if baseline else heads)
     for name, entry in observables.items():
-        tau = compact(entry.get("tau_int"), entry.get("tau_int_error")) if "tau_int" in entry else "—"
-        mark = "" if entry.get("reliable", True) else "  UNRELIABLE"
-        value, exact = compact(entry["value"], entry.get("error")), compact(entry.get("exact"))
-        yield f"{indent}{name:<22}{value:>22}{tau:>14}{exact:>14}{mark}"
+        entries = [entry, others[name]] if name in others else [entry]
+        cells = [compact(entry.get("exact"))]
+        for each in entries:
+            cells += [compact(each["value"], each["error"]), compact(each["tau_int"], each["tau_int_error"])]
+        yield _line(name, cells) + ("" if all(each.get("reliable", True) for each in entries) else "  UNRELIABLE")
 
 
-def _rows(rows: list[Mapping[str, Any]], indent: str) -> Iterator[str]:
-    yield f"{indent}{'observable':<22}{'A':>20}{'B':>20}{'exact':>14}{'A − B in σ':>12}"
-    for row in rows:
-        a, b = (compact(row[k]["value"], row[k]["error"]) if row[k] else "—" for k in ("a", "b"))
-        deviation = "—" if row["deviation"] is None else f"{row['deviation']:+.1f}".replace("-", "−")
-        yield f"{indent}{row['name']:<22}{a:>20}{b:>20}{compact(row['exact']):>14}{deviation:>12}"
+def _rows(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield _line("observable", ["exact", "A", "B", "A − B in σ"])
+    for name, row in rows.items():
+        both = [row[k] for k in ("a", "b") if row[k]]
+        values = [compact(row[k]["value"], row[k]["error"]) if row[k] else compact(None) for k in ("a", "b")]
+        deviation = compact(None) if row["deviation"] is None else f"{row['deviation']:+.1f}".replace("-", "−")
+        line = _line(name, [compact(row["exact"]), *values, deviation])
+        yield line + ("" if all(each["reliable"] for each in both) else "  UNRELIABLE")
+
+
+def _line(name: str, cells: list[str]) -> str:
+    return f"{name:<19}" + "".join(f"{cell:>13}" for cell in cells)

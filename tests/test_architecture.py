@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "random": set(),
     "parallel": set(),
     "notation": set(),
+    "text": {"notation"},
     "atomic": set(),
     "sealed": {"types"},
     "config": {"types"},
@@ -39,7 +40,7 @@ OUTSIDE = {
     "storage": {"numpy", "h5py"},
     "plots": {"numpy", "matplotlib"},
     "report": {"numpy", "jinja2"},
-    "experiment": {"numpy", "torch", "tqdm"},
+    "experiment": {"numpy", "torch", "tqdm", "llvmlite"},
     "cli": {"numpy", "torch", "tqdm"},
 }
 """Packages from outside the standard library; numpy and torch where a layer is not listed."""

@@ -31,9 +31,9 @@ def make_summary(**changes):
         "entropy_per_spin": None,
         "acceptance_rate": 0.945,
         "observables": observables,
-        "wolff": {"observables": {"energy_per_spin": estimate(-1.4510, 0.0022, exact=-1.4521)}},
+        "baseline": {"name": "wolff", "observables": {"energy_per_spin": estimate(-1.4510, 0.0022, exact=-1.4521)}},
         "mode_drop": None,
-        "seconds": {"train": 95.0, "sample": 12.0, "wolff": 3.0},
+        "seconds": {"train": 95.0, "sample": 12.0, "baseline": 3.0},
         "versions": {"nmcmc": "0.1.0"},
         "seed": 7,
     }
@@ -113,17 +113,17 @@ def test_free_energy_quality_and_time(tmp_path):
 
 
 def test_disagreement_is_said(tmp_path):
-    summary = make_summary(observables={"energy_per_spin": estimate(-1.44, 0.001, exact=-1.45)}, wolff=None)
+    summary = make_summary(observables={"energy_per_spin": estimate(-1.44, 0.001, exact=-1.45)}, baseline=None)
     page = written(tmp_path, summary)
     assert "The results do not agree: the largest deviation is 10.0 σ" in page.text
 
 
 def test_unreliable_estimates_are_listed(tmp_path):
     stuck = estimate(0.6, 0.0, reliable=False, why="chain 2 never moves")
-    summary = make_summary(wolff={"observables": {"m2": stuck}}, kl=estimate(1, 2, reliable=False))
+    summary = make_summary(baseline={"name": "wolff", "observables": {"m2": stuck}}, kl=estimate(1, 2, reliable=False))
     page = written(tmp_path, summary, warnings=["training stopped early"])
     assert "Do not trust everything on this page" in page.text
-    for sentence in ("wolff m2: chain 2 never moves", "kl: not reliable", "training stopped early"):
+    for sentence in ("baseline m2: chain 2 never moves", "kl: not reliable", "training stopped early"):
         assert sentence in page.text
 
 

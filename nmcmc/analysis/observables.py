@@ -58,7 +58,8 @@ def derive(
 
     energy_per_spin ⟨H⟩/N · specific_heat β²(⟨H²⟩ − ⟨H⟩²)/N · magnetization ⟨m⟩ · abs_magnetization ⟨|m|⟩ · m2 ⟨m²⟩ ·
     m4 ⟨m⁴⟩ · binder 1 − ⟨m⁴⟩/(3⟨m²⟩²) · susceptibility βN(⟨m²⟩ − ⟨|m|⟩²) · correlation_length
-    √(N⟨m²⟩/F − 1)/(2 sin(π/L)) (second moment; only for a periodic lattice of equal extents L).
+    √(N⟨m²⟩/F − 1)/(2 sin(π/L)) (second moment; only for a periodic lattice of equal extents L). At β = 0 specific
+    heat, susceptibility and correlation length are left out: they vanish.
 
     Parameters
     ----------
@@ -102,6 +103,8 @@ def formulas(n_spins: int, beta: float, extents: tuple[int, ...] | None = None) 
         "binder": (lambda m2, m4: 1 - m4 / (3 * m2**2), ("m2", "m4")),
         "susceptibility": (lambda m2, abs_m: beta * n_spins * (m2 - abs_m**2), ("m2", "abs_m")),
     }
+    if beta == 0:  # nothing responds and nothing is correlated: no errors could be given
+        return {name: row for name, row in table.items() if name not in ("specific_heat", "susceptibility")}
     if extents is not None and len(set(extents)) == 1:
         sine = 2 * math.sin(math.pi / extents[0])
         table["correlation_length"] = (lambda m2, f: np.sqrt(n_spins * m2 / f - 1) / sine, ("m2", "F"))

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nmcmc.analysis.compare import Row, compare, to_json, worst
-from nmcmc.atomic import check_output
-from nmcmc.config import ChainConfig, SamplerConfig, SystemConfig, TrainingConfig, to_toml
+from nmcmc.analysis.compare import compare, worst
+from nmcmc.atomic import discard
+from nmcmc.config import ChainConfig, SamplerConfig, SystemConfig, TrainingConfig, build, to_toml
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.exact.known import exact_values
+from nmcmc.experiment import summary as numbers
 from nmcmc.experiment.build import build_model, build_target, build_update, lattice_energy, target_of
-from nmcmc.experiment.stages import ChainResult, Options, chain_stage, draw_stage, refuse_leftovers, train_stage
-from nmcmc.experiment.summary import chain_estimates, chain_numbers, draw_numbers, summarize, weight_numbers
+from nmcmc.experiment.chains import ChainJob, baseline_job, chain_stage, draw_stage, neural_job
+from nmcmc.experiment.options import Options, claim
+from nmcmc.experiment.summary import summarize
+from nmcmc.experiment.train import TrainingJob, prepare, train_stage
 from nmcmc.random import Rng
-from nmcmc.samplers.store import load_sampler, save_sampler
+from nmcmc.samplers.store import AnySampler, load_sampler, save_sampler
 from nmcmc.storage.files import groups, read, write
 from nmcmc.storage.record import Record, fingerprint
 from nmcmc.storage.segments import SegmentStore
-from nmcmc.types import Spins
-from nmcmc.updates.independence import Independence
+from nmcmc.types import Chain, Estimate
 
 TRAIN_EVALUATION = 20_000
 
@@ -32,149 +34,191 @@ def train_command(
     system: SystemConfig, net: SamplerConfig, training: TrainingConfig, out: Path, options: Options
 ) -> dict[str, Any]:
     """Train a sampler, write it to ``out``, and return its quality from fresh draws."""
-    check_output(out, options.overwrite)
-    checkpoint = out.with_name(f"{out.name}.checkpoint")
-    refuse_leftovers(checkpoint, options)
-    trained = train_stage(system, net, training, options, checkpoint)
-    draws = draw_stage(trained.sampler, trained.target, TRAIN_EVALUATION, Rng(options.seed).child("evaluate"), options)
-    notes = {"seed": options.seed, "objective": trained.objective, "steps": int(trained.steps)}
-    save_sampler(out, trained.sampler, notes)
-    checkpoint.unlink(missing_ok=True)
+    job = prepare(system, net, training, options)
+    checkpoint, seconds = out.with_name(f"{out.name}.checkpoint"), None
+    if claim(out, checkpoint, options):
+        sampler, notes = _finished_sampler(out, job)
+    else:
+        trained = train_stage(job, checkpoint)
+        sampler, notes, seconds = trained.sampler, trained.notes, trained.seconds
+        save_sampler(out, sampler, notes)
+        if checkpoint.exists():
+            discard(checkpoint)
+    draws = draw_stage(sampler, job.target, TRAIN_EVALUATION, Rng(options.seed).child("evaluate"), options)
     return summarize(
         "train",
-        trained.target,
+        job.target,
         seed=options.seed,
-        seconds={"train": trained.seconds},
-        steps=trained.steps,
-        objective=trained.objective,
-        n_parameters=sum(p.numel() for p in trained.sampler.parameters()),
+        seconds={"train": seconds},
+        steps=notes["steps"],
+        objective=notes["objective"],
+        note=job.note,
+        n_parameters=sum(p.numel() for p in sampler.parameters()),
         out=str(out),
-        **draw_numbers(draws, trained.target),
+        **numbers.draw_numbers(draws, job.target),
     )
 
 
-def sample_command(model: Path, chain: ChainConfig, out: Path, options: Options) -> dict[str, Any]:
-    """Run the neural chain of a stored sampler, write it to ``out``, and return its estimates."""
-    check_output(out, options.overwrite)
-    sampler, target, _ = load_sampler(model, options.device)
+def _finished_sampler(out: Path, job: TrainingJob) -> tuple[AnySampler, dict[str, Any]]:
+    sampler, _, notes = load_sampler(out, job.options.device)
+    if notes.get("fingerprint") != job.fingerprint:
+        raise ValueError(f"{out} was trained with other settings; give the same, another --out, or --overwrite")
+    return sampler, notes
+
+
+def sample_command(
+    model: Path, given: Mapping[str, Any], settings: ChainConfig, out: Path, options: Options
+) -> dict[str, Any]:
+    """Run the neural chain of a stored sampler, write it to ``out``, and return its estimates.
+
+    ``given`` are system settings that the model must agree with, such as its lattice.
+    """
+    sampler, target = _load(model, given, options)
     weights = hashlib.sha256(model.read_bytes()).hexdigest()
-
-    def start(rng: Rng) -> Spins:
-        spins: Spins = sampler.sample(chain.chains, rng.child("start")).spins.cpu().numpy()
-        return spins
-
-    update = Independence(sampler, target)
-    result = _chain_to_file("sample", "neural chain", update, target, chain, out, options, weights, start)
-    numbers = chain_numbers(result.chain, target)
-    proposals = np.ascontiguousarray(result.chain.stats["proposal_log_weight"]).ravel()
+    job = neural_job(sampler, target, settings, Rng(options.seed).child("chain"))
+    chain, seconds = _chain_in_file("sample", job, out, options, weights)
     return summarize(
         "sample",
         target,
         seed=options.seed,
-        seconds={"sample": result.seconds},
+        seconds={"sample": seconds},
         model=str(model),
         out=str(out),
-        **weight_numbers(proposals, target),
-        **numbers,
+        **numbers.proposal_numbers(chain, target),
+        **numbers.chain_numbers(chain, target),
     )
 
 
+def _load(model: Path, given: Mapping[str, Any], options: Options) -> tuple[AnySampler, Boltzmann]:
+    """Return a stored sampler and its target, after comparing that with what the caller takes it for."""
+    sampler, target, _ = load_sampler(model, options.device)
+    lattice = lattice_energy(target).lattice
+    own = SystemConfig(str(lattice), ",".join(lattice.boundary), beta=target.beta)
+    if given:
+        asked = _traits(build_target(build(SystemConfig, given, own)))
+        for name, value in given.items():
+            if not np.array_equal(asked[name], _traits(target)[name]):
+                raise ValueError(
+                    f"{model} is for another {name} than {value}; it is for {own.lattice}, {own.boundary}, beta "
+                    f"{own.beta!r}: train a model for this system"
+                )
+    return sampler, target
+
+
+def _traits(target: Boltzmann) -> dict[str, Any]:
+    energy = lattice_energy(target)
+    return {
+        "lattice": energy.lattice.extents,
+        "boundary": energy.lattice.boundary,
+        "coupling": energy.couplings,
+        "field": energy.fields,
+        "beta": target.beta,
+    }
+
+
 def baseline_command(
-    name: str, system: SystemConfig, chain: ChainConfig, out: Path, options: Options
+    name: str, system: SystemConfig, settings: ChainConfig, out: Path, options: Options
 ) -> dict[str, Any]:
     """Run a chain of a local or cluster update, write it to ``out``, and return its estimates."""
-    check_output(out, options.overwrite)
     target = build_target(system)
-    result = _chain_to_file(f"baseline {name}", name, build_update(name, target), target, chain, out, options)
+    job = baseline_job(name, build_update(name, target), target, settings, Rng(options.seed).child("chain"))
+    chain, seconds = _chain_in_file(f"baseline {name}", job, out, options)
     return summarize(
         f"baseline {name}",
         target,
         seed=options.seed,
-        seconds={"sample": result.seconds},
+        seconds={"sample": seconds},
         out=str(out),
-        **chain_numbers(result.chain, target),
+        **numbers.chain_numbers(chain, target),
     )
 
 
-def _chain_to_file(
-    command: str,
-    title: str,
-    update: Any,
-    target: Boltzmann,
-    chain: ChainConfig,
-    out: Path,
-    options: Options,
-    weights_sha256: str = "",
-    start: Any = None,
-) -> ChainResult:
-    """Run a chain through segments beside ``out``, then write the one file and remove them."""
-    model, config = build_model(target), f'command = "{command}"\nweights = "{weights_sha256}"\n{to_toml(chain)}'
+def _chain_in_file(
+    command: str, job: ChainJob, out: Path, options: Options, weights_sha256: str = ""
+) -> tuple[Chain, float | None]:
+    """Run a chain through segments beside ``out``, write the one file, and return the chain and the seconds spent."""
+    words = {"command": command, "weights_sha256": weights_sha256, "device": options.device}
+    config = "".join(f'{name} = "{word}"\n' for name, word in words.items()) + to_toml(job.settings)
+    model = build_model(job.target)
+    mark = fingerprint(model, options.seed, config)
     folder = out.with_name(f"{out.name}.segments")
-    refuse_leftovers(folder, options)
-    store = SegmentStore(folder, fingerprint(model, options.seed, config))
-    rng = Rng(options.seed).child("chain")
-    result = chain_stage(title, update, target, chain, rng, options, store, start)
+    if claim(out, folder, options):
+        record = read(out)
+        if fingerprint(record.model, record.seed, record.config_toml) != mark:
+            raise ValueError(f"{out} holds a chain with other settings; give the same, another --out, or --overwrite")
+        return record.chain, None
+    store = SegmentStore(folder, mark)
+    result = chain_stage(job, store, options)
     record = Record(result.chain, model, options.seed, config, weights_sha256, snapshot=result.snapshot)
-    write(out, {"": record}, overwrite=options.overwrite)
+    write(out, {"": record}, overwrite=True)
     store.remove()
-    return result
+    return result.chain, result.seconds
 
 
-def evaluate_command(model: Path, n_samples: int, options: Options) -> dict[str, Any]:
-    """Return the quality of a stored sampler from fresh draws."""
+def evaluate_command(model: Path, given: Mapping[str, Any], n_samples: int, options: Options) -> dict[str, Any]:
+    """Return the quality of a stored sampler from fresh draws; ``given`` as in `sample_command`."""
     if n_samples < 100:
         raise ValueError(f"n_samples is {n_samples}; at least 100 draws are needed, 10000 for a reliable ess_fraction")
-    sampler, target, notes = load_sampler(model, options.device)
+    sampler, target = _load(model, given, options)
     draws = draw_stage(sampler, target, n_samples, Rng(options.seed).child("evaluate"), options)
     return summarize(
         "evaluate",
         target,
         seed=options.seed,
         model=str(model),
-        notes=notes,
         n_samples=n_samples,
-        **draw_numbers(draws, target),
+        **numbers.draw_numbers(draws, target),
     )
 
 
 def analyze_command(path: Path) -> dict[str, Any]:
-    """Return the estimates of every chain in a file: one summary, or one per group of a run."""
-    found = {}
-    for group in groups(path):
-        record = read(path, group)
-        target = target_of(record.model)
-        numbers = chain_numbers(record.chain, target)
-        if "proposal_log_weight" in record.chain.stats:
-            proposals = np.ascontiguousarray(record.chain.stats["proposal_log_weight"]).ravel()
-            numbers |= weight_numbers(proposals, target)
-        found[group] = summarize("analyze", target, seed=record.seed, file=str(path), group=group, **numbers)
-    if list(found) == [""]:
-        return found[""]
-    first = next(iter(found.values()))
-    return {**first, **found, "group": None}
+    """Return the estimates of a chain file; of a run's file those of its neural chain, and of its baseline."""
+    main, *others = _groups(path)
+    record = read(path, main)
+    target = target_of(record.model)
+    found = numbers.proposal_numbers(record.chain, target)
+    if record.draws is not None:
+        found |= numbers.draw_numbers(record.draws, target)
+    found |= numbers.chain_numbers(record.chain, target)
+    for name in others[:1]:
+        found["baseline"] = {"name": name, **numbers.chain_numbers(read(path, name).chain, target)}
+    return summarize("analyze", target, seed=record.seed, file=str(path), **found)
+
+
+def _groups(path: Path) -> list[str]:
+    """Return the groups of a file that hold a chain, the neural one first."""
+    return sorted(groups(path), key=lambda name: name != "neural")
 
 
 def compare_command(a: Path, b: Path) -> dict[str, Any]:
     """Return the observables of two chains side by side, in combined σ.
 
+    Of a run's file the neural chain is taken; a run's file with itself compares its neural chain with its baseline.
+
     Raises
     ------
-    ValueError : if the chains are of different systems or temperatures.
+    ValueError : if the chains are of different systems or temperatures, or one and the same.
     """
-    records = [read(path, groups(path)[0]) for path in (a, b)]
+    first, second = _groups(a), _groups(b)
+    same = a.samefile(b)
+    if same and len(first) < 2:
+        raise ValueError(f"{a} holds one chain only; give a second file to compare it with")
+    records = read(a, first[0]), read(b, second[1 if same else 0])
     targets = [target_of(record.model) for record in records]
-    models = [asdict(record.model) for record in records]
-    for name in ("extents", "boundary", "beta", "couplings", "fields"):
-        if not np.array_equal(models[0][name], models[1][name]):
+    traits = [_traits(target) for target in targets]
+    for name in traits[0]:
+        if not np.array_equal(traits[0][name], traits[1][name]):
             raise ValueError(f"{a} and {b} differ in {name}; compare chains of one system at one temperature")
-    estimates = [chain_estimates(record.chain, target) for record, target in zip(records, targets, strict=True)]
-    rows = compare(estimates[0], estimates[1], exact_values(lattice_energy(targets[0]), targets[0].beta))
-    return summarize("compare", targets[0], a=str(a), b=str(b), rows=[_row(row) for row in rows], worst=worst(rows))
-
-
-def _row(row: Row) -> dict[str, Any]:
-    values = {name: getattr(row, name) for name in ("name", "exact", "deviation", "deviation_a", "deviation_b")}
-    return {**values, "a": row.a and to_json(row.a), "b": row.b and to_json(row.b)}
+    estimates = [numbers.chain_estimates(r.chain, t) for r, t in zip(records, targets, strict=True)]
+    rows = compare(estimates[0], estimates[1], numbers.known_exactly(targets[0]))
+    return summarize(
+        "compare",
+        targets[0],
+        a=str(a),
+        b=str(b),
+        worst_deviation=numbers.finite(worst(rows)),
+        rows={row.name: numbers.row_numbers(row) for row in rows},
+    )
 
 
 def exact_command(system: SystemConfig) -> dict[str, Any]:
@@ -185,13 +229,12 @@ def exact_command(system: SystemConfig) -> dict[str, Any]:
     ValueError : if nothing is known at affordable cost.
     """
     target = build_target(system)
-    known = exact_values(lattice_energy(target), target.beta)
+    known = numbers.known_exactly(target)
     if not known:
         raise ValueError(
             f"no exact value is known for {system.lattice} ({system.boundary}, field {system.field}); known are up to "
             "24 spins, narrow lattices (width ≤ 16), and tori without field"
         )
-    names = ("log_z", "free_energy_per_spin", "entropy_per_spin")
-    top = {name: {"value": known[name], "error": 0.0} if name in known else None for name in names}
-    rest = {name: {"value": v, "error": 0.0, "exact": v} for name, v in known.items() if name not in names}
-    return summarize("exact", target, observables=rest, **top)
+    values = numbers.with_exact({k: Estimate(v, 0.0, math.nan, math.nan) for k, v in known.items()}, known)
+    names = [name for name in ("log_z", "free_energy_per_spin", "entropy_per_spin") if name in values]
+    return summarize("exact", target, **{name: values.pop(name) for name in names}, observables=values)

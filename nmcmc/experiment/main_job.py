@@ -4,151 +4,170 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from nmcmc import plots
-from nmcmc.analysis.compare import compare, to_json
+from nmcmc.analysis.compare import Row, compare, to_json, worst
 from nmcmc.analysis.importance import mode_drop
-from nmcmc.atomic import atomic, check_output
-from nmcmc.config import ChainConfig, RunConfig, to_toml
+from nmcmc.atomic import atomic, check_output, discard, sweep
+from nmcmc.config import ChainConfig, RunConfig, build, differences, read_toml, to_toml
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.exact.known import exact_values
-from nmcmc.experiment.build import build_model, build_target, build_update, lattice_energy
-from nmcmc.experiment.stages import (
-    ChainResult,
-    Options,
-    Trained,
-    chain_stage,
-    draw_stage,
-    refuse_leftovers,
-    train_stage,
-)
-from nmcmc.experiment.summary import chain_estimates, chain_numbers, draw_numbers, summarize, unreliable
+from nmcmc.experiment import summary as numbers
+from nmcmc.experiment.build import build_model, build_update, lattice_energy
+from nmcmc.experiment.chains import ChainJob, ChainResult, baseline_job, chain_stage, draw_stage, neural_job
+from nmcmc.experiment.figures import figures
+from nmcmc.experiment.options import Options, claim
+from nmcmc.experiment.train import Trained, TrainingJob, prepare, train_stage
 from nmcmc.random import Rng
 from nmcmc.report import write_report
 from nmcmc.samplers.store import AnySampler, save_sampler, to_bytes
 from nmcmc.storage.files import write
 from nmcmc.storage.record import Record, fingerprint
 from nmcmc.storage.segments import SegmentStore
-from nmcmc.types import Chain, Floats, Spins
-from nmcmc.updates.independence import Independence
+from nmcmc.types import Chain, CorruptFileError, Floats
 
 KEPT_CONFIGURATIONS = 4096
-FILES = ("config.toml", "model.safetensors", "run.h5", "summary.json", "report.html")
+CONFIG, MODEL, DATA, SUMMARY, REPORT = FILES = (
+    "config.toml",
+    "model.safetensors",
+    "run.h5",
+    "summary.json",
+    "report.html",
+)
+WORK = "nmcmc-unfinished"
+LABELS = {"wolff": "Wolff", "heat-bath": "heat bath"}
 
 
 @dataclass(frozen=True)
 class Results:
     """Everything that the stages of a run have produced."""
 
+    config: RunConfig
     trained: Trained
     draws: dict[str, Floats]
     neural: ChainResult
+    baseline_name: str
     baseline: ChainResult
-    weights_sha256: str
+
+    @property
+    def target(self) -> Boltzmann:
+        """What was sampled."""
+        return self.trained.job.target
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the model file."""
+        return hashlib.sha256(to_bytes(self.trained.sampler, self.trained.notes)).hexdigest()
+
+    def rows(self) -> list[Row]:
+        """Return the comparison of both chains with each other and with what is exactly known."""
+        neural, baseline = (numbers.chain_estimates(c.chain, self.target) for c in (self.neural, self.baseline))
+        return compare(neural, baseline, numbers.known_exactly(self.target))
+
+
+def kept_config(out: Path) -> Path:
+    """Return where the settings of an interrupted or finished run are kept, for `RunConfig` to be read from."""
+    return out / WORK / CONFIG if (out / WORK).exists() else out / CONFIG
 
 
 def run_command(config: RunConfig, out: Path, options: Options) -> dict[str, Any]:
     """Do the main job in the folder ``out`` and return its summary.
 
     Files: config.toml, model.safetensors, run.h5 (groups /neural and /wolff, or /heat-bath in a field), summary.json,
-    report.html. Unfinished stages live in ``out/work``; with ``options.resume`` the run continues from there, and
-    ends with the same numbers as an uninterrupted one.
+    report.html. Unfinished stages live in ``out/nmcmc-unfinished``; with ``options.resume`` the run continues from
+    there, and ends with the same numbers as an uninterrupted one.
 
     Raises
     ------
-    FileExistsError : if the folder holds a run and neither overwrite nor resume is asked for.
+    FileExistsError : if the folder holds a run, and neither overwrite nor resume is asked for.
+    ValueError : for settings that do not fit together, or that differ from those of the run to continue.
     """
-    work = out / "work"
-    if options.resume and (out / "summary.json").exists():
-        shutil.rmtree(work, ignore_errors=True)
-        finished: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-        return finished
+    job = prepare(config.system, config.sampler, config.training, options)
+    work, began = out / WORK, time.monotonic()
+    goes_on = options.resume and work.exists()
+    finished = options.resume and not goes_on and (out / SUMMARY).exists()
+    if goes_on or finished:
+        _require_same_settings(config, kept_config(out))
+    if claim(out / SUMMARY, work, options):
+        return _read_summary(out / SUMMARY)
     for name in FILES:
-        check_output(out / name, options.overwrite or options.resume)
-    refuse_leftovers(work, options)
-    began = time.monotonic()
-    with atomic(out / "config.toml") as temporary:
+        check_output(out / name, options.overwrite or goes_on)
+        sweep(out / name)
+    with atomic(work / CONFIG) as temporary:
         temporary.write_text(to_toml(config), encoding="utf-8")
-    results = _run_stages(config, work, options)
-    summary = _summary(config, results)
-    summary["seconds"]["total"] = time.monotonic() - began
-    _write_files(config, out, results, summary)
-    shutil.rmtree(work)
+    results = _run_stages(config, job, work)
+    summary = _summary(results, out, began)
+    _write_files(results, out, summary)
+    discard(work)
     return summary
 
 
-def _run_stages(config: RunConfig, work: Path, options: Options) -> Results:
-    rng, target = Rng(options.seed), build_target(config.system)
-    baseline = "heat-bath" if lattice_energy(target).has_field else "wolff"
-    update = build_update(baseline, target)
-    trained = train_stage(config.system, config.sampler, config.training, options, work / "train.checkpoint")
-    sampler = trained.sampler
-    draws = draw_stage(sampler, target, config.n_evaluate, rng.child("evaluate"), options)
-    weights = hashlib.sha256(to_bytes(sampler)).hexdigest()
-    mark = fingerprint(build_model(target), options.seed, to_toml(config) + weights)
-
-    def start(stream: Rng) -> Spins:
-        spins: Spins = sampler.sample(config.chain.chains, stream.child("start")).spins.cpu().numpy()
-        return spins
-
-    chain = _kept(config.chain)
-    neural = chain_stage(
-        "neural chain",
-        Independence(sampler, target),
-        target,
-        chain,
-        rng.child("neural"),
-        options,
-        SegmentStore(work / "neural.segments", mark),
-        start,
-    )
-    other = chain_stage(
-        f"{baseline} chain",
-        update,
-        target,
-        chain,
-        rng.child(baseline),
-        options,
-        SegmentStore(work / f"{baseline}.segments", mark),
-    )
-    return Results(trained, draws, neural, other, weights)
+def _require_same_settings(config: RunConfig, path: Path) -> None:
+    if path.exists() and (changed := differences(config, build(RunConfig, read_toml(path)))):
+        raise ValueError(
+            f"the run of {path} has other settings (given, there): {'; '.join(changed)}; "
+            "give the same to continue it, or --overwrite to replace it"
+        )
 
 
-def _kept(chain: ChainConfig) -> ChainConfig:
+def _read_summary(path: Path) -> dict[str, Any]:
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CorruptFileError(f"{path} is damaged ({error}); --overwrite makes the run anew") from error
+    return summary
+
+
+def _run_stages(config: RunConfig, job: TrainingJob, work: Path) -> Results:
+    options, target, rng = job.options, job.target, Rng(job.options.seed)
+    name = "heat-bath" if lattice_energy(target).has_field else "wolff"
+    settings = _with_configurations(config.chain)
+    other = baseline_job(name, build_update(name, target), target, settings, rng.child(name))
+    trained = train_stage(job, work / "train.checkpoint")
+    draws = draw_stage(trained.sampler, target, config.n_evaluate, rng.child("evaluate"), options)
+    neural = neural_job(trained.sampler, target, settings, rng.child("neural"))
+    mark = fingerprint(build_model(target), options.seed, to_toml(config) + options.device)
+
+    def chain(job: ChainJob, name: str) -> ChainResult:
+        return chain_stage(job, SegmentStore(work / f"{name}.segments", mark), options)
+
+    return Results(config, trained, draws, chain(neural, "neural"), name, chain(other, name))
+
+
+def _with_configurations(chain: ChainConfig) -> ChainConfig:
     """Return the chain settings with some thousand configurations kept, unless a thinning was asked for."""
     thin = chain.thin or max(1, chain.n_draws * chain.chains // KEPT_CONFIGURATIONS)
     return ChainConfig(chain.n_samples, chain.chains, chain.warmup, thin)
 
 
-def _baseline_name(target: Boltzmann) -> str:
-    return "heat-bath" if lattice_energy(target).has_field else "wolff"
-
-
-def _summary(config: RunConfig, results: Results) -> dict[str, Any]:
-    target, trained = results.trained.target, results.trained
-    neural = chain_numbers(results.neural.chain, target)
-    baseline = chain_numbers(results.baseline.chain, target)
-    numbers = {**draw_numbers(results.draws, target), **neural}
+def _summary(results: Results, out: Path, began: float) -> dict[str, Any]:
+    target, trained = results.target, results.trained
+    baseline = numbers.chain_numbers(results.baseline.chain, target)
     certificate = _mode_drop(trained.sampler, target, results.draws["log_weight"], results.baseline.chain)
-    return summarize(
+    return numbers.summarize(
         "run",
         target,
-        seed=config.seed,
+        seed=results.config.seed,
+        **numbers.draw_numbers(results.draws, target) | numbers.chain_numbers(results.neural.chain, target),
+        baseline={"name": results.baseline_name, **baseline},
+        worst_deviation=numbers.finite(worst(results.rows())),
         mode_drop=certificate,
-        baseline=_baseline_name(target),
-        wolff={"n_samples": baseline["n_samples"], "observables": baseline["observables"]},
-        objective=trained.objective,
+        objective=trained.job.objective,
+        steps=trained.steps,
+        note=trained.job.note,
         n_parameters=sum(p.numel() for p in trained.sampler.parameters()),
-        seconds={"train": trained.seconds, "sample": results.neural.seconds, "wolff": results.baseline.seconds},
-        **numbers,
+        seconds={
+            "train": trained.seconds,
+            "sample": results.neural.seconds,
+            "baseline": results.baseline.seconds,
+            "total": time.monotonic() - began,
+        },
+        out=str(out),
+        report=str(out / REPORT),
     )
 
 
@@ -163,66 +182,32 @@ def _mode_drop(sampler: AnySampler, target: Boltzmann, weights: Floats, chain: C
     return to_json(mode_drop(weights, log_weight))
 
 
-def _write_files(config: RunConfig, out: Path, results: Results, summary: dict[str, Any]) -> None:
-    target, trained, text = results.trained.target, results.trained, to_toml(config)
-    notes = {"seed": config.seed, "objective": trained.objective, "steps": trained.steps}
-    save_sampler(out / "model.safetensors", trained.sampler, notes)
-    model = build_model(target)
-    neural, other = results.neural, results.baseline
-    records = {
-        "neural": Record(
-            neural.chain,
-            model,
-            config.seed,
-            text,
-            results.weights_sha256,
-            trained.training or None,
-            results.draws,
-            neural.snapshot,
-        ),
-        _baseline_name(target): Record(other.chain, model, config.seed, text, snapshot=other.snapshot),
-    }
-    write(out / "run.h5", records, overwrite=True)
-    lattice = lattice_energy(target).lattice
-    title = f"nmcmc run: {lattice} Ising lattice at β = {target.beta:.6g}"
-    write_report(out / "report.html", title, summary, _figures(results, target), overwrite=True)
-    with atomic(out / "summary.json") as temporary:
+def _write_files(results: Results, out: Path, summary: dict[str, Any]) -> None:
+    trained, target = results.trained, results.target
+    with atomic(out / CONFIG) as temporary:
+        temporary.write_text(to_toml(results.config), encoding="utf-8")
+    save_sampler(out / MODEL, trained.sampler, trained.notes)
+    write(out / DATA, _records(results), overwrite=True)
+    free = numbers.known_exactly(target).get("free_energy_per_spin")
+    images = figures(
+        target,
+        trained.training,
+        results.draws["log_weight"],
+        {"neural chain": results.neural.chain, LABELS[results.baseline_name]: results.baseline.chain},
+        results.rows(),
+        None if free is None else free * target.n_spins,
+    )
+    title = f"nmcmc run: {lattice_energy(target).lattice} Ising lattice at β = {target.beta:.6g}"
+    write_report(out / REPORT, title, summary, images, overwrite=True)
+    with atomic(out / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1, allow_nan=False), encoding="utf-8")
 
 
-def _figures(results: Results, target: Boltzmann) -> dict[str, bytes]:
-    energy = lattice_energy(target)
-    exact, label = exact_values(energy, target.beta), _baseline_name(target).replace("wolff", "Wolff")
-    chains = {"neural chain": results.neural.chain, label: results.baseline.chain}
-    estimates = [chain_estimates(chain, target) for chain in chains.values()]
-    moving = {
-        f"{name}, {symbol}": series
-        for name, chain in chains.items()
-        for symbol, series in (("E", chain.series["energy"]), ("|m|", np.abs(chain.series["magnetization"])))
-        if np.ptp(series) > 0
+def _records(results: Results) -> dict[str, Record]:
+    neural, other, curve = results.neural, results.baseline, results.trained.training
+    model, seed, text = build_model(results.target), results.config.seed, to_toml(results.config)
+    training, weights = curve if len(curve["step"]) else None, results.weights_sha256
+    return {
+        "neural": Record(neural.chain, model, seed, text, weights, training, results.draws, neural.snapshot),
+        results.baseline_name: Record(other.chain, model, seed, text, snapshot=other.snapshot),
     }
-    free = exact.get("free_energy_per_spin")
-    figures = {
-        "log_weight_histogram": plots.log_weight_histogram(results.draws["log_weight"]),
-        "observable_comparison": plots.observable_comparison(
-            compare(estimates[0], estimates[1], exact), ("neural chain", label)
-        ),
-        "magnetization_histogram": plots.magnetization_histogram(
-            {name: chain.series["magnetization"] for name, chain in chains.items()}, target.n_spins
-        ),
-    }
-    if len(results.trained.training["step"]):
-        figures["training_curve"] = plots.training_curve(
-            results.trained.training, None if free is None else free * target.n_spins
-        )
-    if moving:
-        figures["autocorrelation_functions"] = plots.autocorrelation_functions(moving)
-    kept = results.neural.chain.spins
-    if kept is not None and len(energy.lattice.extents) == 2:
-        figures["configurations"] = plots.configurations(kept[:, -1], energy.lattice.extents)
-    return {name: plots.png(figure) for name, figure in figures.items()}
-
-
-def exit_code(summary: dict[str, Any]) -> int:
-    """Return 3 if any estimate of a summary cannot be believed, else 0."""
-    return 3 if any(unreliable(summary)) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from nmcmc.analysis import importance
 from nmcmc.analysis.autocorrelation import estimate_mean
-from nmcmc.analysis.compare import to_json
+from nmcmc.analysis.compare import Row, to_json
 from nmcmc.analysis.observables import derive
 from nmcmc.analysis.spectrum import predicted_acceptance, predicted_tau_int
 from nmcmc.energies.boltzmann import Boltzmann
@@ -23,6 +24,7 @@ KEYS = (
     "lattice",
     "boundary",
     "beta",
+    "seed",
     "n_samples",
     "n_draws",
     "ess_fraction",
@@ -34,12 +36,14 @@ KEYS = (
     "acceptance_rate",
     "predicted_acceptance",
     "predicted_tau_int",
-    "observables",
     "mode_drop",
+    "observables",
     "seconds",
-    "seed",
     "versions",
 )
+LARGEST_DEVIATION = 5.0
+"""Combined σ beyond which two results are taken to disagree."""
+_ROUNDING = 1e-12
 
 
 def summarize(command: str, target: Boltzmann, **known: Any) -> dict[str, Any]:
@@ -56,6 +60,11 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("nmcmc", "torch", "numpy", "numba", "h5py")}
 
 
+def known_exactly(target: Boltzmann) -> dict[str, float]:
+    """Return what is exactly known of a target, name → value."""
+    return exact_values(lattice_energy(target), target.beta)
+
+
 def chain_estimates(chain: Chain, target: Boltzmann) -> dict[str, Estimate]:
     """Return the estimates of all observables of a chain."""
     energy = lattice_energy(target)
@@ -68,10 +77,10 @@ def with_exact(estimates: Mapping[str, Estimate], exact: Mapping[str, float]) ->
 
 
 def chain_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
-    """Return what a chain alone tells: n_samples, observables with exact values, acceptance_rate."""
+    """Return what a chain alone tells: n_samples, observables with exact values, acceptance_rate of proposals."""
     numbers: dict[str, Any] = {
         "n_samples": chain.n_chains * chain.n_draws,
-        "observables": with_exact(chain_estimates(chain, target), exact_values(lattice_energy(target), target.beta)),
+        "observables": with_exact(chain_estimates(chain, target), known_exactly(target)),
     }
     if "accepted" in chain.stats:
         numbers["acceptance_rate"] = to_json(acceptance_rate(chain))
@@ -81,16 +90,18 @@ def chain_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
 def acceptance_rate(chain: Chain) -> Estimate:
     """Return the acceptance rate of a chain of proposals: the mean of min(1, ratio) where the ratios are recorded."""
     stats = chain.stats
-    if {"log_weight", "proposal_log_weight"} <= set(stats):
-        before = np.asarray(stats["log_weight"])[:, :-1]
-        ratio = np.asarray(stats["proposal_log_weight"])[:, 1:] - before
-        return estimate_mean(np.exp(np.minimum(ratio, 0.0)))
-    return estimate_mean(np.asarray(stats["accepted"], dtype=np.float64))
+    if not {"log_weight", "proposal_log_weight"} <= set(stats):
+        return estimate_mean(np.asarray(stats["accepted"], dtype=np.float64))
+    before = np.asarray(stats["log_weight"])[:, :-1]
+    ratio = np.asarray(stats["proposal_log_weight"])[:, 1:] - before
+    if np.all(np.abs(ratio) < _ROUNDING * np.maximum(1.0, np.abs(before))):
+        return Estimate(1.0, _ROUNDING, n=ratio.size)  # an exact sampler: all weights are equal
+    return estimate_mean(np.exp(np.minimum(ratio, 0.0)))
 
 
 def weight_numbers(weights: Floats, target: Boltzmann) -> dict[str, Any]:
     """Return what the log weights (n,) of fresh draws tell: the sampler's quality, log Z, free energy, predictions."""
-    exact = exact_values(lattice_energy(target), target.beta)
+    exact = known_exactly(target)
     log_z = exact.get("log_z")
     numbers: dict[str, Any] = {
         "n_draws": len(weights),
@@ -110,26 +121,46 @@ def draw_numbers(draws: Mapping[str, Floats], target: Boltzmann) -> dict[str, An
     """Return what fresh draws of a sampler tell: `weight_numbers`, the entropy and predicted τ_int."""
     weights = draws["log_weight"]
     entropy = importance.entropy_per_spin(draws["energy"], weights, target.n_spins, target.beta)
-    exact = exact_values(lattice_energy(target), target.beta).get("entropy_per_spin")
-    return {
-        **weight_numbers(weights, target),
-        "predicted_tau_int": _predicted_tau(draws),
-        "entropy_per_spin": {**to_json(entropy), "exact": exact},
-    }
-
-
-def _predicted_tau(draws: Mapping[str, Floats]) -> dict[str, float | None]:
     series = {"energy_per_spin": draws["energy"], "abs_magnetization": np.abs(draws["magnetization"])}
     return {
-        name: predicted_tau_int(values, draws["log_weight"]) if np.ptp(values) > 0 else None
-        for name, values in series.items()
+        **weight_numbers(weights, target),
+        "predicted_tau_int": {name: _predicted_tau(values, weights) for name, values in series.items()},
+        "entropy_per_spin": {**to_json(entropy), "exact": known_exactly(target).get("entropy_per_spin")},
     }
+
+
+def proposal_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
+    """Return `weight_numbers` of the proposals of a neural chain; nothing for other chains."""
+    proposals = chain.stats.get("proposal_log_weight")
+    return {} if proposals is None else weight_numbers(np.ascontiguousarray(proposals).ravel(), target)
+
+
+def _predicted_tau(values: Floats, weights: Floats) -> float | None:
+    try:
+        return predicted_tau_int(values, weights)
+    except ValueError:  # the values do not vary where there is weight
+        return None
+
+
+def row_numbers(row: Row) -> dict[str, Any]:
+    """Return a row of a comparison as JSON values."""
+    values = {name: getattr(row, name) for name in ("exact", "deviation", "deviation_a", "deviation_b")}
+    return {"a": row.a and to_json(row.a), "b": row.b and to_json(row.b)} | {k: finite(v) for k, v in values.items()}
+
+
+def finite(value: float | None) -> float | None:
+    """Return the value, or None if it is not finite: an error of zero says nothing about a deviation."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def unreliable(summary: Any, name: str = "") -> Iterator[str]:
-    """Yield "name: why" for every estimate inside a summary that says that it cannot be believed."""
-    if isinstance(summary, Mapping):
-        if summary.get("reliable") is False:
-            yield f"{name}: {summary.get('why')}"
-        for key, value in summary.items():
-            yield from unreliable(value, f"{name}.{key}" if name else str(key))
+    """Yield a sentence for everything inside a summary that must not be believed."""
+    if not isinstance(summary, Mapping):
+        return
+    if summary.get("reliable") is False:
+        yield f"{name}: {summary.get('why')}"
+    worst = summary.get("worst_deviation")
+    if worst is not None and worst > LARGEST_DEVIATION:
+        yield f"the results disagree by {worst:.1f} combined σ; see the deviations"
+    for key, value in summary.items():
+        yield from unreliable(value, f"{name}.{key}" if name else str(key))

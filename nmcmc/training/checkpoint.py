@@ -63,25 +63,31 @@ def load_state(
     """
     if path is None or not path.exists():
         return TrainingState()
-    tensors, header = _read(path)
-    if header["fingerprint"] != fingerprint:
-        raise ValueError(f"checkpoint {path} belongs to a run with other settings; delete it or choose another --out")
+    tensors, header = _read(path, fingerprint)
     sampler.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
     _restore_moments(optimizer, tensors)
     return TrainingState(header["step"], header["n_steps"], tuple(header["records"]), header["seconds"])
 
 
-def planned_steps(path: Path) -> int:
-    """Return the number of steps that the run of a checkpoint set out to make; 0 if there is no file."""
-    return int(_read(path)[1]["n_steps"]) if path.exists() else 0
+def planned_steps(path: Path, fingerprint: str) -> int:
+    """Return the number of steps that the run of a checkpoint set out to make; 0 if there is no file.
+
+    Raises
+    ------
+    CorruptFileError, ValueError : as `load_state`.
+    """
+    return int(_read(path, fingerprint)[1]["n_steps"]) if path.exists() else 0
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         tensors, text = unseal(path.read_bytes())
     except CorruptFileError as error:
         raise CorruptFileError(f"checkpoint {path} is damaged ({error}); delete it to start again") from error
-    return tensors, json.loads(text)
+    header = json.loads(text)
+    if header["fingerprint"] != fingerprint:
+        raise ValueError(f"checkpoint {path} belongs to a run with other settings; give the same, or another output")
+    return tensors, header
 
 
 def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

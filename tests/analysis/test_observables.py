@@ -129,3 +129,12 @@ def test_ordered_state_is_flagged():
     estimates = derive(series, 16, 1.0)
     assert estimates["energy_per_spin"].value == -2
     assert not any(estimate.reliable for estimate in estimates.values())
+
+
+def test_infinite_temperature_leaves_out_what_vanishes_there():
+    series, _, _ = ising_draws(0.0, 1000, seed=3)
+    assert set(derive(series, 9, 0.3, (3, 3))) - set(derive(series, 9, 0.0, (3, 3))) == {
+        "specific_heat",
+        "susceptibility",
+        "correlation_length",
+    }

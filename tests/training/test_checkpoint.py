@@ -38,13 +38,13 @@ def test_what_is_saved_is_what_is_loaded(path):
     for a, b in zip(optimizer.state_dict()["state"].items(), moments.state_dict()["state"].items(), strict=True):
         assert a[0] == b[0]
         assert all(torch.equal(a[1][name], b[1][name]) for name in ("step", "exp_avg", "exp_avg_sq"))
-    assert planned_steps(path) == 10
+    assert planned_steps(path, "mark") == 10
 
 
 def test_no_file_is_a_new_run(tmp_path):
     assert load_state(None, "mark", *sampler_and_optimizer()) == TrainingState()
     assert load_state(tmp_path / "none", "mark", *sampler_and_optimizer()) == TrainingState()
-    assert planned_steps(tmp_path / "none") == 0
+    assert planned_steps(tmp_path / "none", "mark") == 0
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_changes_nothing(path):
@@ -83,3 +83,8 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint(path, monkeypatch):
         save_state(path, "mark", STATE, *sampler_and_optimizer(3))
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_planned_steps_of_another_run_are_refused(path):
+    with pytest.raises(ValueError, match="belongs to a run with other settings"):
+        planned_steps(path, "other")

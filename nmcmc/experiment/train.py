@@ -1,0 +1,135 @@
+"""Training as a job: settings that fit together, then a trained sampler, also after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, to_toml
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.experiment.build import build_objective, build_sampler, build_target, default_objective, lattice_energy
+from nmcmc.experiment.options import Options
+from nmcmc.random import Rng
+from nmcmc.samplers.store import AnySampler
+from nmcmc.training.checkpoint import planned_steps
+from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
+from nmcmc.types import Floats
+
+DEFAULT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A sampler to be trained, its target and its settings, which fit together.
+
+    ``objective`` is None if there is nothing to train. ``fingerprint`` is shared by jobs with the same result only.
+    """
+
+    sampler: AnySampler
+    target: Boltzmann
+    net: SamplerConfig
+    training: TrainingConfig
+    objective: str | None
+    options: Options
+    fingerprint: str
+
+    @property
+    def note(self) -> str | None:
+        """What the user should know."""
+        if self.objective is not None:
+            return None
+        return "the lattice is one exactly summed block: there is nothing to train, and every draw is exact"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained sampler with its training curve (empty if there was nothing to train) and the seconds it took."""
+
+    sampler: AnySampler
+    job: TrainingJob
+    training: dict[str, Floats]
+    steps: int
+    seconds: float
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What is kept with the weights."""
+        job = self.job
+        return {
+            "seed": job.options.seed,
+            "objective": job.objective,
+            "steps": self.steps,
+            "fingerprint": job.fingerprint,
+        }
+
+
+def prepare(system: SystemConfig, net: SamplerConfig, training: TrainingConfig, options: Options) -> TrainingJob:
+    """Return the job that the settings describe; nothing is trained or written.
+
+    Raises
+    ------
+    ValueError : for settings that do not fit together.
+    """
+    target = build_target(system)
+    rng = Rng(options.seed).child("train", "init")
+    sampler = build_sampler(net, lattice_energy(target), target.beta, rng).to(options.device)
+    objective = default_objective(training, sampler)
+    trainable = any(p.requires_grad for p in sampler.parameters())
+    settings = [to_toml(system), to_toml(net), to_toml(training), str(options.seed), options.device]
+    mark = hashlib.sha256("\n".join(settings).encode()).hexdigest()
+    return TrainingJob(sampler, target, net, training, objective if trainable else None, options, mark)
+
+
+def train_stage(job: TrainingJob, checkpoint: Path) -> Trained:
+    """Train the sampler of a job in place, from the checkpoint on if there is one.
+
+    Raises
+    ------
+    CorruptFileError, ValueError : if the checkpoint is damaged or belongs to a job with other settings.
+    FloatingPointError, RuntimeError : if training breaks down.
+    """
+    if job.objective is None:
+        return Trained(job.sampler, job, {name: np.empty(0) for name in RECORD_NAMES}, 0, 0.0)
+    sampler, target, options, rng = job.sampler, job.target, job.options, Rng(job.options.seed).child("train")
+    planned = planned_steps(checkpoint, job.fingerprint)
+    objective = build_objective(job.training, sampler, target, rng)
+    plan = Plan(
+        steps=planned or job.training.steps or 1,
+        learning_rate=job.training.learning_rate,
+        beta_start=_beta_start(job),
+    )
+    if not planned and not job.training.steps:
+        seconds = job.training.seconds or DEFAULT_SECONDS
+        plan = replace(plan, steps=steps_within(seconds, sampler, target, objective, plan, rng))
+    with options.bar(plan.steps, f"training ({job.objective})", "step") as bar:
+        records = train(
+            sampler,
+            target,
+            objective,
+            plan,
+            rng.child("steps"),
+            checkpoint=checkpoint,
+            fingerprint=job.fingerprint,
+            progress=lambda done, record: _show(bar, done, record),
+        )
+    return Trained(sampler, job, records, plan.steps, float(records["seconds"][-1]))
+
+
+def _beta_start(job: TrainingJob) -> float | None:
+    """Return where the annealing of β starts; only MADE trained by reverse KL needs one."""
+    if job.net.sampler != "made" or job.objective != "reverse-kl":
+        return None
+    return job.training.anneal_from if job.training.anneal_from >= 0 else job.target.beta / 2
+
+
+def _show(bar: tqdm[Any], done: int, record: dict[str, float]) -> None:
+    bar.update(done - bar.n)
+    if record:
+        bar.set_postfix(
+            ess=f"{record['ess_fraction']:.3f}", F=f"{record['variational_free_energy']:.3f}", refresh=False
+        )
