@@ -95,13 +95,13 @@ def per_net(sampler, loss):
     return torch.cat(parts).numpy()
 
 
-@pytest.mark.parametrize(("leaf", "coupling", "field"), [(1, 1.0, 0.2), (2, 1.0, 0.0), (3, 1.0, 0.2)])
+@pytest.mark.parametrize(("leaf", "coupling", "field"), [(1, 1.0, 0.2), (3, 1.0, 0.0)])
 def test_block_local_reverse_kl_is_the_gradient_of_the_global_one(leaf, coupling, field):
     energy = LatticeEnergy(Lattice((4, 4)), coupling, field)
     samplers = [perturbed(HierarchicalSampler(energy, beta, leaf=leaf, width=2, rng=Rng(1))) for beta in (BETA, WRONG)]
     objective = partial(block_local_reverse_kl, borders=63, crosses=4)
     target = Boltzmann(energy, BETA)
-    estimates = np.array([gradient(samplers[0], objective(samplers[0], target, Rng(seed))) for seed in range(300)])
+    estimates = np.array([gradient(samplers[0], objective(samplers[0], target, Rng(seed))) for seed in range(150)])
     right, wrong = (per_net(s, exact_reverse_kl(s, s.beta)) for s in samplers)
     assert_unbiased(estimates, right, wrong)
 
