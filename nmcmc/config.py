@@ -95,7 +95,7 @@ class TrainingConfig:
     objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
     steps: int = setting(0, "optimiser steps; 0: as many as fit into the seconds")
     seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; excludes steps")
-    learning_rate: float = setting(3e-3, "peak of the learning rate")
+    learning_rate: float = setting(0.01, "peak of the learning rate")
     batch: int = setting(512, "draws or configurations per step (reverse-kl, forward-kl)")
     borders: int = setting(64, "borders per step and net (block-local)")
     crosses: int = setting(8, "draws for each border (block-local)")

@@ -49,7 +49,7 @@ class Plan:
     """
 
     steps: int
-    learning_rate: float = 3e-3
+    learning_rate: float = 0.01
     warmup: int = 50
     clip: float = 1.0
     beta_start: float | None = None
