@@ -121,7 +121,7 @@ class ChainConfig:
     n_samples: int = setting(100_000, "states to record, over all chains together")
     chains: int = setting(16, "chains run side by side")
     warmup: int = setting(1000, "updates of each chain before recording")
-    thin: int = setting(0, "keep every thin-th configuration; 0 keeps none")
+    thin: int = setting(0, "keep every thin-th configuration; 0: none, but some thousand in `nmcmc run`")
 
     def __post_init__(self) -> None:
         _require(self.chains >= 1, "chains", self.chains, "at least 1")
