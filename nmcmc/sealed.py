@@ -20,7 +20,8 @@ def seal(tensors: Mapping[str, Tensor], text: str) -> bytes:
     from safetensors.torch import save
 
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return save(kept, metadata={"nmcmc": text, "sha256": _digest(kept, text)})
+    # One entry of metadata only: safetensors writes several in random order.
+    return save(kept, metadata={"nmcmc": f"{_digest(kept, text)}\n{text}"})
 
 
 def unseal(content: bytes) -> tuple[dict[str, Tensor], str]:
@@ -34,9 +35,9 @@ def unseal(content: bytes) -> tuple[dict[str, Tensor], str]:
     from safetensors.torch import load
 
     try:
-        metadata = _metadata(content)
-        tensors, text = load(content), metadata["nmcmc"]
-        intact = metadata["sha256"] == _digest(tensors, text)
+        digest, text = _metadata(content)["nmcmc"].split("\n", 1)
+        tensors = load(content)
+        intact = digest == _digest(tensors, text)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise CorruptFileError(f"{type(error).__name__}: {error}") from error
     if not intact:

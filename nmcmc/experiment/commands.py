@@ -17,7 +17,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment import summary as numbers
 from nmcmc.experiment.build import build_model, build_target, build_update, lattice_energy, target_of
 from nmcmc.experiment.chains import ChainJob, baseline_job, chain_stage, draw_stage, neural_job
-from nmcmc.experiment.options import Options, claim
+from nmcmc.experiment.options import Options, claim, leftovers_of
 from nmcmc.experiment.summary import summarize
 from nmcmc.experiment.train import TrainingJob, prepare, train_stage
 from nmcmc.random import Rng
@@ -35,7 +35,7 @@ def train_command(
 ) -> dict[str, Any]:
     """Train a sampler, write it to ``out``, and return its quality from fresh draws."""
     job = prepare(system, net, training, options)
-    checkpoint, seconds = out.with_name(f"{out.name}.checkpoint"), None
+    checkpoint, seconds = leftovers_of(out, "checkpoint"), None
     if claim(out, checkpoint, options):
         sampler, notes = _finished_sampler(out, job)
     else:
@@ -141,7 +141,7 @@ def _chain_in_file(
     config = "".join(f'{name} = "{word}"\n' for name, word in words.items()) + to_toml(job.settings)
     model = build_model(job.target)
     mark = fingerprint(model, options.seed, config)
-    folder = out.with_name(f"{out.name}.segments")
+    folder = leftovers_of(out, "segments")
     if claim(out, folder, options):
         record = read(out)
         if fingerprint(record.model, record.seed, record.config_toml) != mark:

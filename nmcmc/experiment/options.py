@@ -26,6 +26,11 @@ class Options:
         return tqdm(total=total, desc=title, unit=unit, initial=done, disable=True if self.quiet else None)
 
 
+def leftovers_of(out: Path, ending: str) -> Path:
+    """Return the name beside an output under which an interrupted job leaves what it has done."""
+    return out.parent / f"{out.name}.{ending}"
+
+
 def claim(out: Path, leftovers: Path, options: Options) -> bool:
     """Return whether the job is finished; if not, make sure that it may begin or go on. Call it before any work.
 

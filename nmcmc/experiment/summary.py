@@ -43,7 +43,7 @@ KEYS = (
 )
 LARGEST_DEVIATION = 5.0
 """Combined σ beyond which two results are taken to disagree."""
-_ROUNDING = 1e-12
+_ROUNDING, _EXACT_ROUNDING = 1e-12, 1e-9
 
 
 def summarize(command: str, target: Boltzmann, **known: Any) -> dict[str, Any]:
@@ -153,12 +153,23 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def _deviation(entry: Mapping[str, Any]) -> float:
+    """Return how many σ an estimate is off its exact value, beyond rounding; 0 if one of them is unknown."""
+    value, error, exact = entry.get("value"), entry.get("error"), entry.get("exact")
+    if value is None or error is None or exact is None:
+        return 0.0
+    excess = abs(value - exact) - _EXACT_ROUNDING * max(1.0, abs(exact))
+    return 0.0 if excess <= 0 else excess / error if error > 0 else math.inf
+
+
 def unreliable(summary: Any, name: str = "") -> Iterator[str]:
     """Yield a sentence for everything inside a summary that must not be believed."""
     if not isinstance(summary, Mapping):
         return
     if summary.get("reliable") is False:
         yield f"{name}: {summary.get('why')}"
+    elif (deviation := _deviation(summary)) > LARGEST_DEVIATION:
+        yield f"{name}: {deviation:.1f} σ off the exact value {summary['exact']:.9g}; a mode is missing, or more"
     worst = summary.get("worst_deviation")
     if worst is not None and worst > LARGEST_DEVIATION:
         yield f"the results disagree by {worst:.1f} combined σ; see the deviations"
