@@ -38,10 +38,13 @@ class AutoregressiveSampler(nn.Module):
 
     def log_prob(self, spins: Tensor) -> Tensor:
         """Return log q(s), differentiable float64, (n,), for int8 spins (n, n_spins)."""
+        s = self._inputs(spins)
+        return log_prob_of_logits(self.logits(s), s)
+
+    def _inputs(self, spins: Tensor) -> Tensor:
         if spins.ndim != 2 or spins.shape[1] != self.n_spins:
             raise ValueError(f"spins have shape {tuple(spins.shape)}; this sampler takes (n, {self.n_spins})")
-        s = spins.to(torch.float32)
-        return log_prob_of_logits(self.logits(s), s)
+        return spins.to(torch.float32)
 
     def sample(self, n: int, rng: Rng) -> Draw:
         """Draw n configurations with their log q, spin by spin."""

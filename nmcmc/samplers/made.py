@@ -59,6 +59,10 @@ class MADESampler(AutoregressiveSampler):
         """Return the logits (batch, n_spins) for float32 spins ±1."""
         return self.net.logits(spins)
 
+    def log_prob(self, spins: Tensor) -> Tensor:
+        """Return log q(s), differentiable float64, (n,), for int8 spins (n, n_spins)."""
+        return self.net.log_prob(self._inputs(spins))
+
     def cross_entropy(self, spins: Tensor, rng: Rng) -> Tensor:
         """Return −E[log q] over int8 configurations (n, n_spins) of the target: maximum likelihood."""
         return -self.log_prob(spins).mean()

@@ -101,8 +101,20 @@ class MaskedNet(nn.Module):
         return skip + torch.nn.functional.linear(h, self.last * self.last_mask)
 
     def log_prob(self, inputs: Tensor) -> Tensor:
-        """Return log q(line | border) in float64, (batch,), for float32 inputs (batch, n_border + n_line)."""
+        """Return log q(line | border) in float64, (batch,), for float32 inputs (batch, n_border + n_line).
+
+        Where no gradient is asked for, the kernel that draws computes it: the value is that of a draw bit for bit,
+        whereas matrix products round by the number of threads and rows.
+        """
+        if inputs.device.type == "cpu" and not torch.is_grad_enabled():
+            return self._log_prob_by_kernel(inputs)
         return log_prob_of_logits(self.logits(inputs), inputs[:, self.n_border :])
+
+    def _log_prob_by_kernel(self, inputs: Tensor) -> Tensor:
+        """Draw the given lines again, with numbers outside [0, 1) that leave no choice."""
+        spins, sites = inputs.to(torch.int8).contiguous(), np.arange(inputs.shape[1])[None]
+        forced = torch.where(spins > 0, -1.0, 2.0).to(torch.float64)
+        return self.draw(spins, sites[:, : self.n_border], sites[:, self.n_border :], forced)[:, 0]
 
     @torch.no_grad()
     def draw(self, spins: Tensor, border: Ints, line: Ints, uniforms: Tensor) -> Tensor:
