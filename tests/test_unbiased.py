@@ -103,7 +103,7 @@ GRID = [(kind, name, beta) for kind in CHAINS for name in LATTICES[kind] for bet
 
 
 def scores(kind, name, beta, target_beta, references):
-    """Run chains of a target; return z of all exactly known quantities at the first reference β, and of energy at all."""
+    """Return z of all that is exactly known at the first reference β, and z of the energy at every reference β."""
     energy = SYSTEMS[name]
     target, n_chains = Boltzmann(energy, target_beta), 512 if energy.n_spins < 100 else 64
     sampler = proposals(SAMPLERS[kind], name, beta) if kind in SAMPLERS else None
