@@ -41,8 +41,8 @@ class Killed(BaseException):
 class Killer:
     """Counts the moments at which files change their names or are deleted, and kills before a chosen one."""
 
-    def __init__(self, monkeypatch, kill=lambda: None):
-        self.count, self.fatal, self.kill = 0, None, kill
+    def __init__(self, monkeypatch):
+        self.count, self.fatal = 0, None
         for owner, name in ((Path, "replace"), (Path, "rename"), (shutil, "rmtree")):
             monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
 

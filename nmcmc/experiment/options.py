@@ -47,6 +47,9 @@ def claim(out: Path, leftovers: Path, options: Options) -> bool:
     FileExistsError : if there is output or leftovers and the options do not say what to do.
     OSError : if the output cannot be written.
     """
+    if options.resume or options.overwrite:
+        sweep(out)
+        sweep(leftovers)
     goes_on = options.resume and leftovers.exists()
     if options.resume and out.is_file() and not goes_on:
         return True
@@ -55,7 +58,4 @@ def claim(out: Path, leftovers: Path, options: Options) -> bool:
         if not options.overwrite:
             raise FileExistsError(f"{leftovers} is left of an interrupted run; give --resume or --overwrite")
         discard(leftovers)
-    if options.resume or options.overwrite:
-        sweep(out)
-        sweep(leftovers)
     return False

@@ -118,14 +118,18 @@ def weight_numbers(weights: Floats, target: Boltzmann) -> dict[str, Any]:
 
 
 def draw_numbers(draws: Mapping[str, Floats], target: Boltzmann) -> dict[str, Any]:
-    """Return what fresh draws of a sampler tell: `weight_numbers`, the entropy and predicted τ_int."""
-    weights = draws["log_weight"]
+    """Return what fresh draws of a sampler tell: `weight_numbers`, weighted observables, entropy, predicted τ_int."""
+    weights, exact = draws["log_weight"], known_exactly(target)
+    weighted = importance.derive_importance(
+        draws["energy"], draws["magnetization"], weights, target.n_spins, target.beta
+    )
     entropy = importance.entropy_per_spin(draws["energy"], weights, target.n_spins, target.beta)
     series = {"energy_per_spin": draws["energy"], "abs_magnetization": np.abs(draws["magnetization"])}
     return {
         **weight_numbers(weights, target),
         "predicted_tau_int": {name: _predicted_tau(values, weights) for name, values in series.items()},
-        "entropy_per_spin": {**to_json(entropy), "exact": known_exactly(target).get("entropy_per_spin")},
+        "entropy_per_spin": {**to_json(entropy), "exact": exact.get("entropy_per_spin")},
+        "observables": with_exact(weighted, exact),
     }
 
 
