@@ -12,11 +12,16 @@ import torch
 from torch import Tensor
 
 from nmcmc.random import Rng
-from nmcmc.types import Sampler, Target
+from nmcmc.types import Sampler, Target, ThermalTarget
 
 
 class BlockSampler(Sampler, Protocol):
     """A sampler made of blocks that can be drawn and weighed each on its own."""
+
+    @property
+    def beta(self) -> float:
+        """Inverse temperature that the blocks are weighed at."""
+        ...
 
     @property
     def keys(self) -> list[str]:
@@ -64,18 +69,27 @@ def reverse_kl(sampler: Sampler, target: Target, rng: Rng, *, batch: int = 1000)
 
 
 def block_local_reverse_kl(
-    sampler: BlockSampler, target: Target, rng: Rng, *, borders: int = 64, crosses: int = 8
+    sampler: BlockSampler, target: ThermalTarget, rng: Rng, *, borders: int = 64, crosses: int = 8
 ) -> Tensor:
     """Return Σ_nets of the score-function loss of KL(q‖p) inside single blocks: nothing outside a block adds noise.
 
     For one net, draw the inside of ``crosses`` copies of each of ``borders`` borders; R_b = log q + βH inside, leaves
     summed exactly. The leave-one-out mean over the copies is the baseline, so that the noise vanishes as q → p.
-    The target must be the one whose leaves the sampler sums.
 
     Parameters
     ----------
-    sampler : a sampler made of blocks. borders, crosses : blocks per step and net, and draws of each, ≥ 2.
+    sampler : a sampler made of blocks. target : the system whose leaves the sampler sums, at the same β.
+    borders, crosses : blocks per step and net, and draws of each, ≥ 2.
+
+    Raises
+    ------
+    ValueError : if the target is at another β than the sampler's leaves.
     """
+    if target.beta != sampler.beta:
+        raise ValueError(
+            f"the target has beta {target.beta}, but the sampler sums its leaves at {sampler.beta}; block-local "
+            "training needs a sampler built for the target: build one, or use reverse_kl"
+        )
     losses = []
     for key in sampler.keys:
         stream = rng.child(key)

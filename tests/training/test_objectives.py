@@ -153,3 +153,9 @@ def test_one_draw_has_no_baseline():
     blocks = HierarchicalSampler(LatticeEnergy(Lattice((4, 4))), BETA, leaf=3, rng=Rng(1))
     with pytest.raises(ValueError, match="draw at least 2"):
         block_local_reverse_kl(blocks, Boltzmann(blocks.energy, BETA), Rng(1), borders=4, crosses=1)
+
+
+def test_block_local_training_refuses_a_target_at_another_beta():
+    blocks = HierarchicalSampler(LatticeEnergy(Lattice((4, 4))), BETA, leaf=1, rng=Rng(1))
+    with pytest.raises(ValueError, match="built for the target"):
+        block_local_reverse_kl(blocks, Boltzmann(blocks.energy, 2 * BETA), Rng(1))
