@@ -1,0 +1,101 @@
+"""Settings become objects, and what files keep becomes the same objects again."""
+
+import numpy as np
+import pytest
+import torch
+
+from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.exact.known import exact_values
+from nmcmc.experiment import build
+from nmcmc.experiment.options import Options
+from nmcmc.experiment.train import prepare, train_stage
+from nmcmc.random import Rng
+from nmcmc.storage.record import Model
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SystemConfig("4x5", "periodic,open", "1,-0.5", 0.3, 0.7),
+        SystemConfig("7", "open", "2", 0.0, 0.0),
+        SystemConfig("3x2x4", "periodic", "1", -1.0, 1.0),
+    ],
+)
+def test_a_target_survives_the_file(config):
+    target = build.build_target(config)
+    again = build.target_of(build.build_model(target))
+    spins = 2 * np.random.default_rng(1).integers(0, 2, (9, target.n_spins), dtype=np.int8) - 1
+    assert np.array_equal(target.log_density(spins), again.log_density(spins))
+    assert (again.beta, again.energy.lattice) == (target.beta, target.energy.lattice)
+
+
+def test_anisotropic_couplings_follow_their_axes():
+    energy = build.build_energy(SystemConfig("4x5", "open", "1,-0.5"))
+    assert set(energy.couplings[energy.lattice.edge_axis == 0]) == {1.0}
+    assert set(energy.couplings[energy.lattice.edge_axis == 1]) == {-0.5}
+
+
+def test_systems_that_are_no_lattice_are_named():
+    energy = PairwiseEnergy(3, [(0, 1)])
+    with pytest.raises(TypeError, match="the energy is a PairwiseEnergy"):
+        build.lattice_energy(Boltzmann(energy, 0.4))
+    with pytest.raises(ValueError, match="not on a lattice"):
+        build.target_of(Model(energy.edges, energy.couplings, energy.fields, 0.4))
+
+
+def test_each_sampler_has_its_natural_objective():
+    for net, objective in (("hierarchical", "block-local"), ("made", "reverse-kl")):
+        job = prepare(SystemConfig("4x5"), SamplerConfig(net, leaf=1), TrainingConfig(), Options())
+        assert job.objective == objective
+        assert job.note is None
+
+
+def test_settings_of_different_jobs_have_different_fingerprints():
+    jobs = [
+        (SystemConfig("4x4"), SamplerConfig(leaf=1), TrainingConfig(), Options()),
+        (SystemConfig("4x4", beta=0.3), SamplerConfig(leaf=1), TrainingConfig(), Options()),
+        (SystemConfig("4x4"), SamplerConfig(leaf=2), TrainingConfig(), Options()),
+        (SystemConfig("4x4"), SamplerConfig(leaf=1), TrainingConfig(batch=3), Options()),
+        (SystemConfig("4x4"), SamplerConfig(leaf=1), TrainingConfig(), Options(seed=2)),
+    ]
+    marks = [prepare(*settings).fingerprint for settings in jobs]
+    assert len(set(marks)) == len(jobs)
+    assert prepare(*jobs[0][:3], Options(quiet=True, resume=True)).fingerprint == marks[0]
+
+
+def test_made_is_annealed_by_reverse_kl_only(tmp_path):
+    for objective, first in (("reverse-kl", 0.25), ("forward-kl", 0.4)):
+        settings = TrainingConfig(objective, steps=101, batch=4, anneal_from=0.25)
+        job = prepare(SystemConfig("4", beta=0.4), SamplerConfig("made", width=1), settings, Options())
+        curve = train_stage(job, tmp_path / objective).training
+        assert first <= curve["beta"][0] <= 0.4
+        assert curve["beta"][-1] == 0.4
+
+
+@pytest.mark.parametrize("field", [0.0, 0.2])
+def test_training_configurations_are_those_of_the_target(field):
+    target = build.build_target(SystemConfig("4x4", field=field, beta=0.3))
+    data = build.training_configurations(target, Rng(1))
+    assert (data.shape, data.dtype) == ((build.DATA_CONFIGURATIONS, 16), torch.int8)
+    energies = target.energy(data.numpy()).reshape(build.DATA_CHAINS, -1).mean(axis=1) / 16
+    error = energies.std(ddof=1) / np.sqrt(len(energies))
+    assert abs(energies.mean() - exact_values(target.energy, 0.3)["energy_per_spin"]) < 5 * error
+
+
+def test_configurations_to_learn_from_are_moved_but_not_changed():
+    data = torch.from_numpy(2 * np.random.default_rng(2).integers(0, 2, (5, 12), dtype=np.int8) - 1)
+    assert {tuple(row) for row in build._draw_data(data, None, 50, Rng(1)).tolist()} <= {
+        tuple(r) for r in data.tolist()
+    }
+    moved = build._draw_data(data, (3, 4), 300, Rng(1))
+    shifts = {
+        tuple(np.roll(row.reshape(3, 4), (i, j), (0, 1)).ravel())
+        for row in data.numpy()
+        for i in range(3)
+        for j in range(4)
+    }
+    seen = {tuple(row) for row in moved.tolist()}
+    assert seen <= shifts
+    assert len(seen) > len(shifts) / 2

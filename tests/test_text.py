@@ -1,0 +1,54 @@
+"""Summaries as text: aligned, without what is unknown, honest about what is unreliable."""
+
+from nmcmc.text import text_of
+
+
+def estimate(value, error, **more):
+    return {"value": value, "error": error, "tau_int": 0.6, "tau_int_error": 0.02, "reliable": True, "why": ""} | more
+
+
+def lines(summary):
+    return [line.split() for line in text_of(summary).splitlines()]
+
+
+def test_numbers_have_errors_and_unknown_ones_are_left_out():
+    summary = {"command": "train", "lattice": "8x8", "kl": None, "log_z": estimate(1.5, 0.01, exact=1.51), "beta": 0.25}
+    assert lines(summary) == [["lattice", "8x8"], ["log_z", "1.500(10)", "exact", "1.51"], ["beta", "0.25"]]
+
+
+def test_groups_of_unknown_numbers_are_left_out():
+    assert lines({"seconds": {"train": None}, "predicted": {}, "inner": {"a": 1.0, "b": None}}) == [
+        ["inner"],
+        ["a", "1"],
+    ]
+
+
+def test_a_chain_is_one_table():
+    observables = {"m2": estimate(0.5, 0.01, exact=0.51), "m4": estimate(None, None, exact=None, reliable=False)}
+    assert lines({"observables": observables}) == [
+        ["observable", "exact", "value", "tau_int"],
+        ["m2", "0.51", "0.500(10)", "0.600(20)"],
+        ["m4", "—", "—", "0.600(20)", "UNRELIABLE"],
+    ]
+
+
+def test_a_run_has_both_chains_in_one_table():
+    baseline = {"name": "wolff", "n_samples": 9, "observables": {"m2": estimate(0.52, 0.02, reliable=False)}}
+    assert lines({"observables": {"m2": estimate(0.5, 0.01)}, "baseline": baseline}) == [
+        ["observable", "exact", "neural", "tau_int", "wolff", "tau_int"],
+        ["m2", "—", "0.500(10)", "0.600(20)", "0.520(20)", "0.600(20)", "UNRELIABLE"],
+    ]
+
+
+def test_a_comparison_is_a_table_in_sigma():
+    row = {"a": estimate(0.5, 0.01), "b": estimate(0.6, 0.02), "exact": None, "deviation": -4.472}
+    other = {"a": estimate(0.5, 0.01), "b": None, "exact": 0.5, "deviation": None}
+    assert lines({"rows": {"m2": row, "m4": other}})[1:] == [
+        ["m2", "—", "0.500(10)", "0.600(20)", "−4.5"],
+        ["m4", "0.5", "0.500(10)", "—", "—"],
+    ]
+
+
+def test_versions_are_for_the_doctor():
+    assert lines({"command": "doctor", "versions": {"torch": "2"}})[1:] == [["versions"], ["torch", "2"]]
+    assert lines({"command": "run", "versions": {"torch": "2"}}) == [[]]
