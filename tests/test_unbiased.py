@@ -1,6 +1,7 @@
 """Every kind of chain against exact values: 4×4 to 32×32, hot, critical and cold, with and without a field.
 
-Errors come from the spread between 64 or more independent chains. Each case is also held against the exact energy at
+Errors come from the spread between 512 independent chains, 64 on lattices from 16×16 on, where 5 σ are exceeded by
+chance once in 2·10⁵ (Student's t) instead of 2·10⁶ times. Each case is also held against the exact energy at
 1.03 β, and must be found wrong: 3 % of β are worth about 0.03 √(N C n) standard errors, C the specific heat, n
 independent draws, which is how the lengths of the chains are chosen. In the short test whole chains run at 1.03 β.
 
@@ -136,7 +137,8 @@ def draws(heat_capacity, n_chains, kind, beta, energy):
     """Return how many draws of each chain make 3 % of β ten standard errors, if so many of them are worth one."""
     if kind in LOCAL:
         # A small cold lattice in a field: visits to the other sign are rare, and each changes the energy a lot.
-        worth = 40 if beta == 0.6 and energy.has_field and energy.n_spins <= 24 else 4
+        rare = beta == 0.6 and energy.has_field and energy.n_spins <= 24
+        worth = 40 if rare else 2 if beta == 0.2 else 4
     else:
         worth = {"wolff": 2, "swendsen-wang": 6, "made": 4, "mixture": 6}.get(kind, 2)
     return max(60, math.ceil(worth * (10 / 0.03) ** 2 / heat_capacity / n_chains))
