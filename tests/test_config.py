@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nmcmc.config import (
     DEFAULT_STEPS,
@@ -36,6 +36,7 @@ def config_of(tmp_path, text):
     return build(RunConfig, read_toml(written(tmp_path, text)))
 
 
+@settings(max_examples=30)
 @given(
     lattice=st.sampled_from(["16x16", "7", "4x5x6"]),
     boundary=st.sampled_from(["periodic", "open"]),

@@ -54,8 +54,6 @@ def test_the_main_job(folder):
     assert build(RunConfig, read_toml(folder / "out" / "config.toml")).system.lattice == "6x6"
     refused = call(f"{SMALL} --lattice 6x6 --steps 100 --out out")
     assert (refused.code, "already exists" in refused.err) == (2, True)
-    again = call(f"{SMALL} --lattice 6x6 --steps 100 --out out --overwrite --json").json
-    assert again | {"seconds": None} == summary | {"seconds": None}
 
 
 def test_a_field_has_heat_bath_for_a_baseline(folder):
@@ -93,6 +91,8 @@ def test_every_kind_of_system(folder, system):
     result = call(f"{SMALL} {system} --out out --json")
     assert result.code in (0, 3)
     summary, _ = check_run(folder, result, "wolff")
+    again = call(f"{SMALL} {system} --out out --overwrite --json").json
+    assert again | {"seconds": None} == summary | {"seconds": None}
     assert summary["worst_deviation"] is None or summary["worst_deviation"] < 5
 
 
