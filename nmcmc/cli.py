@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, UNRELIABLE)
     except (ValueError, OSError) as error:
         return _fail(error, USAGE)
+    except OverflowError as error:
+        return _fail(f"a number is out of range ({error}); take smaller beta, couplings or fields", USAGE)
     except MemoryError as error:
         return _fail(f"not enough memory ({error}); take a smaller lattice, fewer samples or chains", USAGE)
     except KeyboardInterrupt:
@@ -181,6 +183,10 @@ def _check_options(options: argparse.Namespace) -> None:
         raise ValueError(f"--seed is {options.seed}; it must be an integer ≥ 0")
     if options.threads is not None and options.threads < 1:
         raise ValueError(f"--threads is {options.threads}; it must be an integer ≥ 1")
+    if options.threads is not None and options.threads > (most := 4 * (os.cpu_count() or 1)):
+        raise ValueError(
+            f"--threads is {options.threads}; more than {most}, four for each core here, only slow it down"
+        )
     if getattr(options, "resume", False) and options.overwrite:
         raise ValueError("--resume and --overwrite exclude each other: continue the old run, or replace it")
     inputs = [getattr(options, name, None) for name in ("model", "file", "a", "b", "config")]

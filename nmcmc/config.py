@@ -15,8 +15,10 @@ T = TypeVar("T")
 
 SAMPLERS = ("hierarchical", "made")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl")
+TABLES = ("system", "sampler", "training", "chain")
 BASELINES = ("wolff", "swendsen-wang", "metropolis", "heat-bath")
-DEFAULT_STEPS = 1000
+MAX_SAMPLES = 10**9
+DEFAULT_STEPS = 700
 """Steps of training in the main job, unless steps or seconds are given."""
 
 
@@ -125,6 +127,7 @@ class ChainConfig:
 
     def __post_init__(self) -> None:
         _require(self.chains >= 1, "chains", self.chains, "at least 1")
+        _require(self.n_samples <= MAX_SAMPLES, "n_samples", self.n_samples, f"at most {MAX_SAMPLES}")
         _require(
             self.n_samples >= 4 * self.chains, "n_samples", self.n_samples, f"at least 4 × chains = {4 * self.chains}"
         )
@@ -139,7 +142,7 @@ class ChainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The main job: train, draw, neural chain, Wolff chain, comparison; trains 1000 steps unless told otherwise."""
+    """The main job: train, draw, neural chain, Wolff chain, comparison; trains 700 steps unless told otherwise."""
 
     system: SystemConfig = field(default_factory=SystemConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
@@ -247,6 +250,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a TOML file: {error}") from error
     flat: dict[str, Any] = {}
     for name, value in content.items():
+        if isinstance(value, dict) and name not in TABLES:
+            raise ValueError(f"{path} has a table [{name}]; the tables are {', '.join(f'[{t}]' for t in TABLES)}")
         for key, item in value.items() if isinstance(value, dict) else [(name, value)]:
             if key in flat:
                 raise ValueError(f"{path} gives {key!r} twice; give it once, whatever the table")

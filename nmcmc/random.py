@@ -49,7 +49,10 @@ class Rng:
         return np.random.SeedSequence(self.seed, spawn_key=self.path + key)
 
     def child(self, *names: str | int) -> Rng:
-        """Return the independent stream of that name; the same name always gives the same stream."""
+        """Return the independent stream of that name; the same name always gives the same stream.
+
+        Names are told apart by 32 bits (CRC-32): two given names share a stream with probability 2⁻³².
+        """
         return Rng(self.seed, self.path + tuple(_key(name) for name in names))
 
     def uniform(self, shape: tuple[int, ...], device: str | torch.device = "cpu") -> torch.Tensor:

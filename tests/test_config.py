@@ -59,7 +59,7 @@ def test_toml_and_back_is_the_same(tmp_path_factory, lattice, boundary, coupling
 
 def test_tables_only_group(tmp_path):
     flat = config_of(tmp_path, 'lattice = "8x8"\nleaf = 3\nseed = 5')
-    assert flat == config_of(tmp_path, '[any]\nlattice = "8x8"\nseed = 5\n[other]\nleaf = 3')
+    assert flat == config_of(tmp_path, '[system]\nlattice = "8x8"\nseed = 5\n[chain]\nleaf = 3')
     assert (flat.system.extents, flat.sampler.leaf, flat.seed) == ((8, 8), 3, 5)
 
 
@@ -73,7 +73,7 @@ def test_the_example_is_the_default_and_names_every_setting():
     [
         ("latice = 4", "unknown setting 'latice'; did you mean 'lattice'"),
         ("[system]\nbta = 4", "did you mean 'beta'"),
-        ("seed = 1\n[run]\nseed = 2", "gives 'seed' twice"),
+        ("seed = 1\n[chain]\nseed = 2", "gives 'seed' twice"),
         ("seed = ", "not a TOML file"),
         ("seed = 1\nseed = 2", "not a TOML file"),
         ('seed = "1"', "seed is '1'; it must be of type int"),
@@ -83,7 +83,8 @@ def test_the_example_is_the_default_and_names_every_setting():
         ("beta = 2026-11-22", "beta is datetime.date"),
         ("sampler = 4", "it must be one of hierarchical, made"),
         ("lattice = true", "it must be of type str"),
-        ("[a.b]\nseed = 1", "unknown setting 'b'"),
+        ("[system.b]\nseed = 1", "unknown setting 'b'"),
+        ("[sistem]\nbeta = 0.3", "has a table .sistem."),
         ("steps = 5\nseconds = 3.0", "exclude each other"),
     ],
 )

@@ -54,7 +54,7 @@ def ess_fraction(log_weight: Floats) -> Estimate:
     value = mean**2 / mean_square
     influence = 2 * mean / mean_square * (w - mean) - value / mean_square * (w**2 - mean_square)
     reasons = [f"only {len(w)} draws; ess_fraction needs at least {ESS_DRAWS}"] if len(w) < ESS_DRAWS else []
-    return _iid(value, influence, [*reasons, *_dominated(w)], floor=_ROUNDING)
+    return _iid(value, influence, [*reasons, *dominated(w)], floor=_ROUNDING)
 
 
 def kl(log_weight: Floats, log_z: float) -> Estimate:
@@ -82,7 +82,7 @@ def log_z(log_weight: Floats) -> Estimate:
     """Return log Ẑ = log mean w for log weights (n,); not reliable if one draw has 5 % of all weight."""
     w = _relative_weights(log_weight)
     value = float(np.max(log_weight)) + math.log(w.mean())
-    return _iid(value, w / w.mean() - 1, _dominated(w), floor=_log_floor(log_weight))
+    return _iid(value, w / w.mean() - 1, dominated(w), floor=_log_floor(log_weight))
 
 
 def free_energy_per_spin(log_weight: Floats, n_spins: int, beta: float) -> Estimate:
@@ -105,7 +105,7 @@ def entropy_per_spin(energies: Floats, log_weight: Floats, n_spins: int, beta: f
     mean = float(np.mean(share * energies))
     value = beta * mean + float(np.max(log_weight)) + math.log(w.mean())
     influence = beta * share * (energies - mean) + share - 1
-    return _scaled(_iid(value, influence, _dominated(w), floor=_log_floor(log_weight)), 1 / n_spins)
+    return _scaled(_iid(value, influence, dominated(w), floor=_log_floor(log_weight)), 1 / n_spins)
 
 
 def importance_mean(values: Floats, log_weight: Floats) -> Estimate:
@@ -130,7 +130,7 @@ def importance_function(function: Callable[..., float], values_list: Sequence[Fl
         return Estimate(value, math.inf, n=len(w), reliable=False, why=why)
     influence = np.sum([slope * part for slope, part in zip(slopes, influences, strict=True)], axis=0)
     constant = influence.std() <= _ROUNDING * float(np.abs(slopes) @ np.abs(means))
-    return _iid(value, influence, ["the quantity does not vary"] if constant else _dominated(w))
+    return _iid(value, influence, ["the quantity does not vary"] if constant else dominated(w))
 
 
 def mode_drop(log_weight_draws: Floats, log_weight_chain: Floats) -> Estimate:
@@ -192,7 +192,8 @@ def _checked_values(values: Floats, w: Floats) -> Floats:
     return values
 
 
-def _dominated(w: Floats) -> list[str]:
+def dominated(w: Floats) -> list[str]:
+    """Return a complaint if one of the weights (n,) has more than 5 % of their sum, else nothing."""
     share = float(w.max() / w.sum())
     return [f"one draw carries {100 * share:.0f} % of all weight"] if share > LARGEST_SHARE else []
 

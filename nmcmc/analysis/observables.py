@@ -58,7 +58,8 @@ def derive(
 
     energy_per_spin ⟨H⟩/N · specific_heat β²(⟨H²⟩ − ⟨H⟩²)/N · magnetization ⟨m⟩ · abs_magnetization ⟨|m|⟩ · m2 ⟨m²⟩ ·
     m4 ⟨m⁴⟩ · binder 1 − ⟨m⁴⟩/(3⟨m²⟩²) · susceptibility βN(⟨m²⟩ − ⟨|m|⟩²) · correlation_length
-    √(N⟨m²⟩/F − 1)/(2 sin(π/L)) (second moment; only for a periodic lattice of equal extents L). At β = 0 specific
+    √(N⟨m²⟩/F − 1)/(2 sin(π/L)) (second moment; only for a periodic lattice of equal extents L,
+    and only without a field, since ⟨m⟩ is not subtracted). At β = 0 specific
     heat, susceptibility and correlation length are left out: they vanish.
 
     Parameters

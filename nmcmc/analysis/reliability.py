@@ -10,7 +10,7 @@ import numpy as np
 from nmcmc.types import Floats, Ints
 
 TAUS_NEEDED = 50
-"""A chain shorter than this many τ_int is too short to know its own τ_int (the rule of thumb of emcee)."""
+"""A chain shorter than this many τ_int is too short to know its own (emcee asks for 50 of its τ, twice ours)."""
 DISAGREEMENT_SIGMA = 5.0
 """Chains whose means scatter this many σ more than their own fluctuations allow have not seen the same states."""
 

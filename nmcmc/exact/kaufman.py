@@ -55,6 +55,10 @@ def _checked_couplings(
         raise ValueError(f"torus extents are {extents}; give two integers ≥ 2")
     _check_beta(beta)
     couplings = coupling if isinstance(coupling, tuple) else (coupling, coupling)
+    if not beta * sum(abs(j) for j in couplings) <= COLDEST:
+        raise ValueError(
+            f"beta (|J1| + |J2|) is {beta * sum(abs(j) for j in couplings):g}; at most {COLDEST:g} is summed"
+        )
     for length, j in zip(extents, couplings, strict=True):
         if j < 0 and length % 2:
             raise ValueError(
@@ -67,6 +71,10 @@ def _checked_couplings(
 def _check_beta(beta: float) -> None:
     if not (math.isfinite(beta) and beta >= 0):
         raise ValueError(f"beta is {beta}; it must be a finite number ≥ 0")
+
+
+COLDEST = 1000.0
+"""Largest β(|J₁| + |J₂|): the digits that are needed grow with it."""
 
 
 def _digits(beta: float, couplings: tuple[float, float]) -> int:

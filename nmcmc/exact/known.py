@@ -67,4 +67,6 @@ def _kaufman(energy: LatticeEnergy, beta: float) -> Thermodynamics | None:
         return None
     if energy.offset != 0 or np.any((couplings < 0) & (np.array(extents) % 2 == 1)):
         return None
+    if beta * np.abs(couplings).sum() > kaufman.COLDEST:
+        return None
     return kaufman.torus((extents[0], extents[1]), beta, (float(couplings[0]), float(couplings[1])))

@@ -23,6 +23,8 @@ KEYS = (
     "command",
     "lattice",
     "boundary",
+    "coupling",
+    "field",
     "beta",
     "seed",
     "n_samples",
@@ -48,9 +50,12 @@ _ROUNDING, _EXACT_ROUNDING = 1e-12, 1e-9
 
 def summarize(command: str, target: Boltzmann, **known: Any) -> dict[str, Any]:
     """Return the dictionary of a command: the given values by name, null for every other key of `KEYS`."""
-    lattice = lattice_energy(target).lattice
+    energy = lattice_energy(target)
+    couplings, fields = energy.axis_couplings, energy.fields
     summary: dict[str, Any] = dict.fromkeys(KEYS)
-    summary |= {"command": command, "lattice": str(lattice), "boundary": ",".join(lattice.boundary)}
+    summary |= {"command": command, "lattice": str(energy.lattice), "boundary": ",".join(energy.lattice.boundary)}
+    summary["coupling"] = None if couplings is None else ",".join(f"{j:g}" for j in couplings)
+    summary["field"] = float(fields[0]) if energy.is_uniform else None
     summary |= {"beta": target.beta, "versions": versions()}
     return summary | known
 
@@ -61,14 +66,17 @@ def versions() -> dict[str, str]:
 
 
 def known_exactly(target: Boltzmann) -> dict[str, float]:
-    """Return what is exactly known of a target, name → value."""
-    return exact_values(lattice_energy(target), target.beta)
+    """Return what is exactly known of a target, name → value; without a field ⟨m⟩ is 0 by symmetry."""
+    energy = lattice_energy(target)
+    return exact_values(energy, target.beta) | ({} if energy.has_field else {"magnetization": 0.0})
 
 
 def chain_estimates(chain: Chain, target: Boltzmann) -> dict[str, Estimate]:
     """Return the estimates of all observables of a chain."""
     energy = lattice_energy(target)
-    return derive(chain.series, energy.n_spins, target.beta, torus_extents(energy.lattice))
+    # The second-moment correlation length is that of the symmetric phase: in a field it would measure ⟨m⟩.
+    extents = None if energy.has_field else torus_extents(energy.lattice)
+    return derive(chain.series, energy.n_spins, target.beta, extents)
 
 
 def with_exact(estimates: Mapping[str, Estimate], exact: Mapping[str, float]) -> dict[str, Any]:
@@ -139,9 +147,10 @@ def proposal_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
     return {} if proposals is None else weight_numbers(np.ascontiguousarray(proposals).ravel(), target)
 
 
-def _predicted_tau(values: Floats, weights: Floats) -> float | None:
+def _predicted_tau(values: Floats, weights: Floats) -> dict[str, Any] | None:
     try:
-        return predicted_tau_int(values, weights)
+        tau = predicted_tau_int(values, weights)
+        return {"value": tau.value, "error": tau.error if np.isfinite(tau.error) else None}
     except ValueError:  # the values do not vary where there is weight
         return None
 

@@ -44,7 +44,7 @@ class AutoregressiveSampler(nn.Module):
     def _inputs(self, spins: Tensor) -> Tensor:
         if spins.ndim != 2 or spins.shape[1] != self.n_spins:
             raise ValueError(f"spins have shape {tuple(spins.shape)}; this sampler takes (n, {self.n_spins})")
-        return spins.to(torch.float32)
+        return spins.to(self.device, torch.float32)
 
     def sample(self, n: int, rng: Rng) -> Draw:
         """Draw n configurations with their log q, spin by spin."""

@@ -1,6 +1,7 @@
 """Losses whose gradient lowers a Kullback–Leibler divergence, and what they measure on the way.
 
-objective(sampler, target, rng) → loss, a scalar tensor. All are unbiased gradient estimators of their divergence.
+objective(sampler, target, rng) → loss, a scalar tensor. All are unbiased gradient estimators of their
+divergence, the block-local and the forward one up to a positive factor per net, which Adam does not see.
 """
 
 from __future__ import annotations
@@ -83,8 +84,11 @@ def block_local_reverse_kl(
 
     Raises
     ------
+    TypeError : if the sampler is not made of blocks.
     ValueError : if the target is at another β than the sampler's leaves.
     """
+    if not hasattr(sampler, "draw_block"):
+        raise TypeError(f"{type(sampler).__name__} is not made of blocks; train it by reverse_kl or forward_kl")
     if target.beta != sampler.beta:
         raise ValueError(
             f"the target has beta {target.beta}, but the sampler sums its leaves at {sampler.beta}; block-local "

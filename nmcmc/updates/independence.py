@@ -68,10 +68,13 @@ class Independence:
 
         Raises
         ------
+        ValueError : if a spin is not ±1.
         FloatingPointError : if a log_prob or log_density is −∞ or not a number.
         """
         import torch
 
+        if not np.all(np.abs(spins) == 1):
+            raise ValueError("spins contain a value other than −1 and +1; map 0/1 configurations by 2 s − 1")
         log_density = self.target.log_density(spins)
         with torch.no_grad():
             log_prob = self.sampler.log_prob(torch.from_numpy(spins)).cpu().numpy()

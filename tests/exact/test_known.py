@@ -24,9 +24,9 @@ def test_narrow_lattices_by_transfer_matrix():
 
 @pytest.mark.parametrize("coupling", [1.0, (0.5, 1.5), -1.0])
 def test_wide_tori_by_kaufman(coupling):
-    values = exact_values(LatticeEnergy(Lattice((16, 16)), coupling), 0.44)
+    values = exact_values(LatticeEnergy(Lattice((16, 10)), coupling), 0.44)
     assert set(values) == THERMAL
-    assert values["specific_heat"] == torus((16, 16), 0.44, coupling).specific_heat
+    assert values["specific_heat"] == torus((16, 10), 0.44, coupling).specific_heat
 
 
 def test_unknown_systems_give_nothing():

@@ -105,7 +105,7 @@ def test_options_win_over_the_file(folder, monkeypatch):
     for line, expected in (
         ("run c.toml --lattice 6x6", ("6x6", 0.3, 4, 50, 0.0)),
         ("run c.toml --seconds 3 --seed 5", ("8x8", 0.3, 5, 0, 3.0)),
-        ("run --beta 0.2", ("16x16", 0.2, 1, 1000, 0.0)),
+        ("run --beta 0.2", ("16x16", 0.2, 1, 700, 0.0)),
     ):
         with pytest.raises(ZeroDivisionError):
             call(line)

@@ -200,7 +200,7 @@ def test_divergence_stops_the_run():
         return -loss if uphill else loss
 
     uphill = []
-    with pytest.raises(RuntimeError, match=r"training diverges: beta·F rose from .* at step \d+"):
+    with pytest.raises(RuntimeError, match=r"training diverges: beta·F is .* at step \d+"):
         train(
             made(),
             TARGET,
@@ -210,6 +210,14 @@ def test_divergence_stops_the_run():
             progress=lambda done, record: uphill.append(done) if done >= 30 else None,
         )
     assert 30 < uphill[-1] < 200
+
+
+def test_a_sampler_that_froze_before_the_first_record_has_diverged():
+    energy = LatticeEnergy(Lattice((8, 8)))
+    sampler = MADESampler(energy, 0.44, width=2, depth=1, rng=Rng(1))
+    plan = Plan(30, 3.0, warmup=1, evaluate_every=30, n_evaluate=200)
+    with pytest.raises(RuntimeError, match="training diverges"):
+        train(sampler, Boltzmann(energy, 0.44), partial(reverse_kl, batch=100), plan, Rng(1))
 
 
 def test_gradients_are_clipped_net_by_net():

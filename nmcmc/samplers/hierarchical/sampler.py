@@ -127,6 +127,7 @@ class HierarchicalSampler(nn.Module):
         if spins.ndim != 2 or spins.shape[1] != self.n_spins:
             raise ValueError(f"spins have shape {tuple(spins.shape)}; this sampler takes (n, {self.n_spins})")
         spins = spins.to(torch.int8).contiguous()  # any other layout would compile the kernels anew
+        spins = spins.to(self.device)
         exact = self._log_density_leaves(spins) - self.whole.log_z_leaves(spins)
         return self.whole.log_prob_lines(spins) + exact
 
