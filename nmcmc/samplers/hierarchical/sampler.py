@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -73,9 +74,8 @@ class HierarchicalSampler(nn.Module):
             biases=biases,
             generator=rng.torch_generator(),
         )
-        place = torch.empty(region.n_sites, dtype=torch.int64).numpy()
-        place[: region.n_border] = range(region.n_border)
-        place[cut.line] = range(region.n_border, region.n_border + len(cut.line))
+        place = np.arange(region.n_sites)  # of a site among the net's inputs: border, then line
+        place[cut.line] = np.arange(region.n_border, region.n_border + len(cut.line))
         fields = region.fields.ravel()[cut.line - region.n_border]
         net.set_skip(place[cut.edges], 2 * self.beta * cut.couplings, 2 * self.beta * fields)
         return net
@@ -126,8 +126,7 @@ class HierarchicalSampler(nn.Module):
         """Return log q(s), differentiable, (n,), for int8 spins (n, n_spins)."""
         if spins.ndim != 2 or spins.shape[1] != self.n_spins:
             raise ValueError(f"spins have shape {tuple(spins.shape)}; this sampler takes (n, {self.n_spins})")
-        spins = spins.to(torch.int8).contiguous()  # any other layout would compile the kernels anew
-        spins = spins.to(self.device)
+        spins = spins.to(self.device, torch.int8).contiguous()  # any other layout would compile the kernels anew
         exact = self._log_density_leaves(spins) - self.whole.log_z_leaves(spins)
         return self.whole.log_prob_lines(spins) + exact
 
