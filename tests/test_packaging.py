@@ -1,5 +1,6 @@
 """The wheel and the editable install both hold every module of the tree, and nothing lands beside `nmcmc/`."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -71,3 +72,12 @@ def test_wheel_imports_every_module(wheel, tmp_path):
 
 def test_current_install_imports_every_module(tmp_path):
     run("-c", IMPORT_ALL, "", *module_names(), cwd=tmp_path)
+
+
+def test_kernels_are_not_cached_inside_the_package():
+    """Such files would outlive an uninstall, and their folder would hide a later editable install."""
+    code = "import os, nmcmc.kernels; print(os.environ['NUMBA_CACHE_DIR'])"
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "site-packages" not in result.stdout
+    assert not Path(result.stdout.strip()).is_relative_to(Path(__file__).parents[1])

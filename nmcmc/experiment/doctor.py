@@ -17,6 +17,8 @@ def doctor_command() -> dict[str, Any]:
     """Return versions, processor, threads, BLAS, the threading of kernels, and devices."""
     import llvmlite.binding
 
+    import nmcmc.kernels  # noqa: F401 — names the folder of the kernel cache
+
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "command": "doctor",
@@ -29,6 +31,6 @@ def doctor_command() -> dict[str, Any]:
         "numpy_blas": f"{blas['name']} {blas['version']}",
         "torch_blas": "MKL" if torch._C.has_mkl else "built in",
         "cuda": torch.cuda.is_available(),
-        "kernel_cache": os.environ.get("NUMBA_CACHE_DIR") or "__pycache__ beside each kernel",
+        "kernel_cache": os.environ["NUMBA_CACHE_DIR"],
         "jit": os.environ.get("NUMBA_DISABLE_JIT", "0") == "0",
     }
