@@ -21,18 +21,22 @@ def ordered_start(target, n_chains):
 def fitted(kind, energy, beta, steps=200):
     """Return a small sampler ("hierarchical" or "made") after maximum-likelihood steps on Metropolis configurations.
 
-    Hierarchical leaves are small (1×1 on the least lattices, else 3×3), so that the nets have something to do. The data
-    come from short chains; whatever is wrong with them makes the sampler worse and no chain biased.
+    Hierarchical leaves are small (1×1 on the least lattices, 3×3 up to 16×16), so that the nets have something to do.
+    The data come from short chains; whatever is wrong with them makes the sampler worse and no chain biased.
     """
     rng, target = Rng(1).child(kind), Boltzmann(energy, beta)
     if kind == "made":
         sampler = MADESampler(energy, beta, width=2, depth=1, rng=rng)
     else:
-        sampler = HierarchicalSampler(energy, beta, leaf=1 if energy.n_spins < 64 else 3, width=4, rng=rng)
+        sampler = HierarchicalSampler(energy, beta, leaf=_leaf(energy.n_spins), width=4, rng=rng)
     start = ordered_start(target, 256)
     chain = run(Metropolis(target, sweeps=10), 32, rng, observables={"energy": energy}, start=start, warmup=20, thin=1)
     _maximise_likelihood(sampler, torch.from_numpy(chain.spins.reshape(-1, energy.n_spins)), steps, rng.child("fit"))
     return sampler
+
+
+def _leaf(n_spins):
+    return 1 if n_spins < 64 else 3 if n_spins < 1024 else 7
 
 
 def _maximise_likelihood(sampler, data, steps, rng, rate=1e-2):

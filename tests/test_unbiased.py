@@ -11,7 +11,7 @@ configuration), so N sweeps are made there and 100 elsewhere; cluster updates lo
 From random configurations a cold lattice falls into stripes, which live for thousands of sweeps. The sign of the
 magnetisation, which local updates hardly change at β = 0.6, does not matter for the even quantities tested. In a field
 the two signs start in the proportion of their weights, and lattices small enough to change it make 1000 sweeps.
-Neural chains, up to 8×8 for MADE and 16×16 for the hierarchical sampler, start from draws of their sampler, which was
+Neural chains, up to 8×8 for MADE and 32×32 for the hierarchical sampler, start from draws of their sampler, which was
 fitted for a second or a few.
 """
 
@@ -95,9 +95,9 @@ LATTICES = {
     "metropolis": SYSTEMS,
     "metropolis checkerboard": SYSTEMS,
     "heat bath": SYSTEMS,
-    "hierarchical": [*SMALL, "16x16"],
+    "hierarchical": [*SMALL, "16x16", "32x32"],
     "made": SMALL,
-    "cycle": SMALL,
+    "cycle": [*SMALL, "16x16", "32x32"],
     "mixture": [name for name in SMALL if name in WITHOUT_FIELD],
 }
 GRID = [(kind, name, beta) for kind in CHAINS for name in LATTICES[kind] for beta in BETAS]
