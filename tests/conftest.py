@@ -40,3 +40,10 @@ def pytest_sessionfinish(session, exitstatus):
 def pytest_terminal_summary(terminalreporter):
     for report in _not_run(terminalreporter.config):
         terminalreporter.write_line(f"not run, which fails CI: {report.nodeid}", red=True)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -16,12 +16,6 @@ KEYS = {
 SMALL = "--n-samples 64 --chains 4 --warmup 0"
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A model and a chain of a 4×4 torus, and a file that is neither."""

@@ -13,12 +13,6 @@ from nmcmc.storage.files import read
 CHAIN = "--n-samples 4000 --chains 8 --warmup 50"
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")

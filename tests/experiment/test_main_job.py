@@ -13,12 +13,6 @@ from nmcmc.storage.files import groups, read
 SMALL = "run --width 2 --leaf 3 --steps 20 --borders 8 --crosses 4 --batch 32 --n-samples 8000 --chains 8 --warmup 100"
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def check_run(folder, result, baseline):
     """Check a finished run in the folder ``out`` against its own files."""
     summary = result.json
