@@ -257,7 +257,7 @@ def partition(root: Region, leaf: int = 7) -> Partition:
     while level:
         following: list[tuple[Region, Ints]] = []
         for region, sites in _merged(level):
-            if max(region.shape) <= leaf and not any(region.periodic):
+            if min(region.shape) <= leaf and max(region.shape) <= 2 * leaf + 1 and not any(region.periodic):
                 leaves.append(Group(region, sites, None))
                 continue
             line = cut(region)
