@@ -90,6 +90,13 @@ def load_sampler(path: Path, device: str = "cpu") -> tuple[AnySampler, Boltzmann
     return (*_rebuild(header, tensors, device), header["notes"])
 
 
+def at_beta(sampler: AnySampler, beta: float) -> AnySampler:
+    """Return a sampler with the same nets whose exact leaves, if it has any, are those of another β."""
+    other = type(sampler)(sampler.energy, beta, **sampler.options, rng=Rng(0))  # type: ignore[arg-type]
+    other.load_state_dict(sampler.state_dict())
+    return other.to(sampler.device)
+
+
 def _rebuild(header: dict[str, Any], tensors: dict[str, torch.Tensor], device: str) -> tuple[AnySampler, Boltzmann]:
     lattice = Lattice(tuple(header["extents"]), tuple(header["boundary"]))
     couplings, fields = tensors["target.couplings"].numpy(), tensors["target.fields"].numpy()

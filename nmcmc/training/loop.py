@@ -80,7 +80,7 @@ def train(
 
     Parameters
     ----------
-    sampler : its parameters are trained.
+    sampler : its parameters are trained, but for those that are frozen (``requires_grad`` is False).
     target : what to approximate; annealing takes it at smaller β first.
     objective : (sampler, target, rng) → loss.
     plan : steps, learning rate, annealing, evaluation.
@@ -95,9 +95,11 @@ def train(
 
     Raises
     ------
-    FloatingPointError : if loss or gradient is not finite. RuntimeError : if training diverges.
+    ValueError : if all parameters are frozen. FloatingPointError : if loss or gradient is not finite. RuntimeError : if training diverges.
     CorruptFileError, ValueError : if the checkpoint is damaged or belongs to another run.
     """
+    if not any(p.requires_grad for p in sampler.parameters()):
+        raise ValueError("there is nothing to train: the sampler has no parameters, or all of them are frozen")
     optimizer = torch.optim.Adam(sampler.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99))
     state = load_state(checkpoint, fingerprint, sampler, optimizer)
     records, start, saved = list(state.records), time.monotonic() - state.seconds, time.monotonic()

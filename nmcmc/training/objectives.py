@@ -25,8 +25,8 @@ class BlockSampler(Sampler, Protocol):
         ...
 
     @property
-    def keys(self) -> list[str]:
-        """The names of the nets, from the largest level to the smallest."""
+    def trained_keys(self) -> list[str]:
+        """The names of the nets to train, from the largest level to the smallest."""
         ...
 
     def log_prob_line(self, key: str, inputs: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def block_local_reverse_kl(
             "training needs a sampler built for the target: build one, or use reverse_kl"
         )
     losses = []
-    for key in sampler.keys:
+    for key in sampler.trained_keys:
         stream = rng.child(key)
         given = sampler.draw_borders(key, borders, stream.child("borders")).repeat_interleave(crosses, dim=0)
         inputs, log_weight = sampler.draw_block(key, given, stream.child("inside"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from nmcmc.samplers.hierarchical.block import Block, gather
 from nmcmc.samplers.hierarchical.partition import Group, merged, partition, region_of
 from nmcmc.samplers.masked_net import MaskedNet
 from nmcmc.types import Draw
+
+Size: TypeAlias = int | Mapping[str, int]
+"""One number for all nets, or one for each by its key."""
 
 
 class HierarchicalSampler(nn.Module):
@@ -29,13 +33,13 @@ class HierarchicalSampler(nn.Module):
     energy : nearest-neighbour energy on a two-dimensional lattice with both extents ≥ 4, any boundary.
     beta : inverse temperature that the leaves are exact for.
     leaf : largest extent of an exact leaf: 1, 3, 7 or 15 fit extents 2^m.
-    width, depth : hidden units per line spin and layer, and hidden layers, of every net.
+    width, depth : hidden units per line spin and layer, and hidden layers: a number for all nets, or key → number.
     rng : random numbers of the initial weights.
 
     Raises
     ------
-    ValueError : for other lattices, leaves outside 1 … 16, a beta that is negative or not finite, or couplings too
-        strong to sum a leaf in float64.
+    ValueError : for other lattices, leaves outside 1 … 16, a beta that is negative or not finite, couplings too
+        strong to sum a leaf in float64, or sizes for other nets than there are.
 
     Examples
     --------
@@ -46,22 +50,29 @@ class HierarchicalSampler(nn.Module):
     ((3, 16), True)
     """
 
-    def __init__(self, energy: LatticeEnergy, beta: float, *, leaf: int = 7, width: int = 8, depth: int = 1, rng: Rng):
+    def __init__(
+        self, energy: LatticeEnergy, beta: float, *, leaf: int = 7, width: Size = 8, depth: Size = 1, rng: Rng
+    ):
         super().__init__()
-        self.energy, self.beta, self.leaf, self.width, self.depth = (
-            energy,
-            Boltzmann(energy, beta).beta,
-            leaf,
-            width,
-            depth,
-        )
+        self.energy, self.beta, self.leaf = energy, Boltzmann(energy, beta).beta, leaf
         parts = partition(region_of(energy), leaf)
         self.groups: dict[str, Group] = {group.region.key: group for group in merged(parts.lines)}
-        self.nets = nn.ModuleDict({key: self._new_net(group, rng.child(key)) for key, group in self.groups.items()})
+        widths, depths = self._per_net("width", width), self._per_net("depth", depth)
+        self._sizes_without_nets = {"width": width, "depth": depth}
+        self.nets = nn.ModuleDict(
+            {key: self._new_net(group, widths[key], depths[key], rng.child(key)) for key, group in self.groups.items()}
+        )
         self.whole = Block(parts, self.beta, self.nets)
         self._blocks: dict[str, Block] = {}
 
-    def _new_net(self, group: Group, rng: Rng) -> MaskedNet:
+    def _per_net(self, name: str, size: Size) -> Mapping[str, int]:
+        if isinstance(size, int):
+            return dict.fromkeys(self.groups, size)
+        if set(size) != set(self.groups):
+            raise ValueError(f"{name} is for the nets {', '.join(size)}; give one for each of {', '.join(self.groups)}")
+        return size
+
+    def _new_net(self, group: Group, width: int, depth: int, rng: Rng) -> MaskedNet:
         region, cut = group.region, group.cut
         if cut is None:
             raise TypeError("a leaf has no net")
@@ -69,8 +80,8 @@ class HierarchicalSampler(nn.Module):
         net = MaskedNet(
             region.n_border,
             len(cut.line),
-            width=self.width,
-            depth=self.depth,
+            width=width,
+            depth=depth,
             biases=biases,
             generator=rng.torch_generator(),
         )
@@ -88,7 +99,15 @@ class HierarchicalSampler(nn.Module):
     @property
     def options(self) -> dict[str, Any]:
         """What `__init__` needs beyond energy, beta and rng to build a sampler of the same shape."""
-        return {"leaf": self.leaf, "width": self.width, "depth": self.depth}
+        return {"leaf": self.leaf, "width": self._size("width"), "depth": self._size("depth")}
+
+    def _size(self, name: str) -> Size:
+        """Return a size of the nets as they are now: one number if they share it."""
+        sizes = {key: int(getattr(net, name)) for key, net in self.nets.items()}
+        if not sizes:
+            return self._sizes_without_nets[name]
+        first = next(iter(sizes.values()))
+        return first if set(sizes.values()) == {first} else sizes
 
     @property
     def device(self) -> torch.device:
@@ -99,6 +118,11 @@ class HierarchicalSampler(nn.Module):
     def keys(self) -> list[str]:
         """The names of the nets, from the largest level to the smallest."""
         return list(self.groups)
+
+    @property
+    def trained_keys(self) -> list[str]:
+        """The names of the nets that training changes: all but the frozen ones."""
+        return [key for key, net in self.nets.items() if any(p.requires_grad for p in net.parameters())]
 
     def block(self, key: str) -> Block:
         """Return the region that one net cuts, standing alone with everything inside."""
@@ -155,11 +179,11 @@ class HierarchicalSampler(nn.Module):
     def cross_entropy(self, spins: Tensor, rng: Rng) -> Tensor:
         """Return Σ_nets −E[log q(line | border)] over as many random blocks of each net as there are configurations.
 
-        Maximum likelihood for each net on its own; int8 configurations (n, n_spins) of the target.
+        Maximum likelihood for each trained net on its own; int8 configurations (n, n_spins) of the target.
         """
         losses = []
-        for key, group in self.groups.items():
-            inputs = _some(gather(spins, group), len(spins), rng.child(key))
+        for key in self.trained_keys:
+            inputs = _some(gather(spins, self.groups[key]), len(spins), rng.child(key))
             losses.append(-self.log_prob_line(key, inputs).mean())
         return torch.stack(losses).sum()
 
