@@ -36,7 +36,7 @@ def record(name, result, args, packages=()):
         "options": options,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _commit(),
-        "machine": _machine(),
+        "machine": machine(),
         "versions": {"python": platform.python_version()} | {p: _version(p) for p in (*PACKAGES, *packages)},
         "result": result,
     }
@@ -74,7 +74,7 @@ def _version(package):
         return None
 
 
-def _machine():
+def machine():
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -65,12 +65,37 @@ def incremental_sampling():
     )
 
 
+def models():
+    whole = load("models")
+    rows = [
+        "| model | L | β | ess_fraction | KL | log Z off by | τ_E | τ_\\|m\\| | training | parameters |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for card in sorted(whole["result"].values(), key=lambda card: (card["beta"], card["parameters"])):
+        log_z, kl = card["log_z"], card["kl"]
+        off = "—" if log_z["exact"] is None else f"{(log_z['value'] - log_z['exact']) / log_z['error']:+.1f} σ"
+        taus = [compact(tau["value"], tau["error"]) for tau in card["tau_int"].values()]
+        cells = [
+            f"`{card['name']}`",
+            card["lattice"].split("x")[0],
+            compact(card["beta"]),
+            compact(card["ess_fraction"]["value"], card["ess_fraction"]["error"]),
+            compact(kl["value"], kl["error"]) if kl else "—",
+            off.replace("-", "−"),
+            *taus,
+            "—" if card["seconds"] is None else f"{card['seconds']:.0f} s on {card['cores']} cores",
+            str(card["parameters"]),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*rows, "", f"Each from fresh draws and a neural chain of its own ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
 
 
-TABLES = {"main_job": main_job, "wolff": wolff, "incremental_sampling": incremental_sampling}
+TABLES = {"main_job": main_job, "wolff": wolff, "incremental_sampling": incremental_sampling, "models": models}
 
 
 def filled(text):

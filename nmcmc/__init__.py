@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nmcmc.samplers.autoregressive import AutoregressiveSampler as AutoregressiveSampler
     from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler as HierarchicalSampler
     from nmcmc.samplers.made import MADESampler as MADESampler
+    from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
     from nmcmc.samplers.store import load_sampler as load_sampler, save_sampler as save_sampler
     from nmcmc.training.loop import Plan as Plan, train as train
     from nmcmc.training.objectives import (
@@ -59,6 +60,7 @@ _HOMES = {
     "nmcmc.samplers.autoregressive": ("AutoregressiveSampler",),
     "nmcmc.samplers.hierarchical.sampler": ("HierarchicalSampler",),
     "nmcmc.samplers.made": ("MADESampler",),
+    "nmcmc.samplers.pretrained": ("load_pretrained",),
     "nmcmc.samplers.store": (
         "load_sampler",
         "save_sampler",

@@ -95,12 +95,16 @@ def _parser() -> argparse.ArgumentParser:
 
     train = _command(commands, "train", _train, "train a sampler and store it")
     _settings(train, settings.SystemConfig, settings.SamplerConfig, settings.TrainingConfig)
+    growth = train.add_argument_group("nets of trained models")
+    text = "take the nets of this model, a file or a shipped name, for all blocks that it shares; they stay as they are"
+    growth.add_argument("--grow-from", action="append", default=[], metavar="MODEL", help=f"{text}; repeatable")
+    text = "take nets of models at another beta too, as a start, and train them"
+    growth.add_argument("--allow-beta-mismatch", action="store_true", help=text)
     _output(train, None, "model file, .safetensors", resume=True)
 
     sample = _command(commands, "sample", _sample, "run the neural chain of a stored sampler")
-    sample.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    _model(sample)
     _settings(sample, settings.ChainConfig)
-    _settings(sample, settings.SystemConfig, title="what the model must be for, if given")
     _output(sample, None, "chain file, .h5", resume=True)
 
     baseline = _command(commands, "baseline", _baseline, "run a chain of cluster or local updates")
@@ -109,10 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     _output(baseline, None, "chain file, .h5", resume=True)
 
     evaluate = _command(commands, "evaluate", _evaluate, "measure the quality of a stored sampler from fresh draws")
-    evaluate.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    _model(evaluate)
     evaluate.add_argument("--n-samples", type=whole_number, default=20_000, help="fresh draws (default 20000)")
-    _settings(evaluate, settings.SystemConfig, title="what the model must be for, if given")
     _output(evaluate, None, "also write the JSON here", required=False)
+
+    models = _command(commands, "models", _models, "list the shipped models, their quality and what they cost")
+    _output(models, None, "also write the JSON here", required=False)
 
     analyze = _command(commands, "analyze", _analyze, "estimate observables, errors and τ_int of a chain file")
     analyze.add_argument("file", type=Path, metavar="FILE", help="chain file or run.h5")
@@ -166,6 +172,18 @@ def _settings(parser: argparse.ArgumentParser, *kinds: type, title: str = "") ->
             )
 
 
+def _model(parser: argparse.ArgumentParser) -> None:
+    """Add a stored or shipped model, and the settings that it must agree with."""
+    parser.add_argument("model", metavar="MODEL", help="model file, or the name of a shipped model: see `nmcmc models`")
+    _settings(parser, settings.SystemConfig, title="what the model must be for, if given")
+    parser.add_argument(
+        "--allow-beta-mismatch",
+        action="store_true",
+        help="use the model's nets at another --beta: leaves and weights are exact for that beta, so the chain still "
+        "has no bias; proposals fit less the further it is from the model's own",
+    )
+
+
 def _output(
     parser: argparse.ArgumentParser, default: Path | None, help: str, resume: bool = False, required: bool = True
 ) -> None:
@@ -190,7 +208,7 @@ def _check_options(options: argparse.Namespace) -> None:
     if getattr(options, "resume", False) and options.overwrite:
         raise ValueError("--resume and --overwrite exclude each other: continue the old run, or replace it")
     inputs = [getattr(options, name, None) for name in ("model", "file", "a", "b", "config")]
-    if options.out is not None and any(path and path.resolve() == options.out.resolve() for path in inputs):
+    if options.out is not None and any(path and Path(path).resolve() == options.out.resolve() for path in inputs):
         raise ValueError(f"--out is {options.out}, which is read; give another name")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", options.device):
         raise ValueError(f"--device is {options.device}; it must be cpu, cuda or cuda:N")
@@ -237,15 +255,23 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     system, net = _config(options, settings.SystemConfig), _config(options, settings.SamplerConfig)
     training = _config(options, settings.TrainingConfig)
     from nmcmc.experiment.commands import train_command
+    from nmcmc.experiment.growth import Growth
 
-    return train_command(system, net, training, options.out, _options(options))
+    growth = Growth(tuple(options.grow_from), options.allow_beta_mismatch)
+    return train_command(system, net, training, options.out, _options(options), growth)
 
 
 def _sample(options: argparse.Namespace) -> dict[str, Any]:
-    chain, given = _config(options, settings.ChainConfig), _given(options, settings.SystemConfig)
+    chain = _config(options, settings.ChainConfig)
     from nmcmc.experiment.commands import sample_command
 
-    return sample_command(options.model, given, chain, options.out, _options(options))
+    return sample_command(_wanted(options), chain, options.out, _options(options))
+
+
+def _wanted(options: argparse.Namespace) -> Any:
+    from nmcmc.experiment.models import Wanted
+
+    return Wanted(options.model, _given(options, settings.SystemConfig), options.allow_beta_mismatch)
 
 
 def _baseline(options: argparse.Namespace) -> dict[str, Any]:
@@ -258,8 +284,14 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from nmcmc.experiment.commands import evaluate_command
 
-    model, given = options.model, _given(options, settings.SystemConfig)
-    return _also_written(lambda: evaluate_command(model, given, options.n_samples, _options(options)), options)
+    wanted = _wanted(options)
+    return _also_written(lambda: evaluate_command(wanted, options.n_samples, _options(options)), options)
+
+
+def _models(options: argparse.Namespace) -> dict[str, Any]:
+    from nmcmc.experiment.models import models_command
+
+    return _also_written(models_command, options)
 
 
 def _analyze(options: argparse.Namespace) -> dict[str, Any]:

@@ -23,6 +23,8 @@ def _lines(summary: Mapping[str, Any], indent: str, hidden: tuple[str, ...] = ()
             continue
         if name == "observables":
             yield from _table(value, summary.get("baseline"))
+        elif name == "models":
+            yield from _models(value)
         elif name == "rows":
             yield from _rows(value)
         elif isinstance(value, Mapping) and "value" in value:
@@ -54,6 +56,24 @@ def _table(observables: Mapping[str, Any], baseline: Mapping[str, Any] | None) -
         for each in entries:
             cells += [compact(each["value"], each["error"]), compact(each["tau_int"], each["tau_int_error"])]
         yield _line(name, cells) + ("" if all(each.get("reliable", True) for each in entries) else "  UNRELIABLE")
+
+
+def _models(cards: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line per model: what it is for, how good it is, what it cost."""
+    columns = ["lattice", "beta", "ess_fraction", "kl", "training", "size"]
+    yield f"{'name':<{WIDTH}}" + "".join(f"{head:>14}" for head in columns)
+    for name, card in cards.items():
+        ess, kl, seconds = card["ess_fraction"], card["kl"], card["seconds"]
+        cells = [
+            card["lattice"],
+            compact(card["beta"]),
+            compact(ess["value"], ess["error"]),
+            compact(kl["value"], kl["error"]) if kl else compact(None),
+            compact(None) if seconds is None else f"{seconds:.0f} s",
+            f"{card['bytes'] / 1024:.0f} KiB",
+        ]
+        marks = "  UNRELIABLE" if card["unreliable"] else ""
+        yield f"{name:<{WIDTH}}" + "".join(f"{cell:>14}" for cell in cells) + marks
 
 
 def _rows(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

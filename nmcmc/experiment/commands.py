@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +10,16 @@ import numpy as np
 
 from nmcmc.analysis.compare import compare, worst
 from nmcmc.atomic import discard
-from nmcmc.config import ChainConfig, SamplerConfig, SystemConfig, TrainingConfig, build, to_toml
-from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.config import ChainConfig, SamplerConfig, SystemConfig, TrainingConfig, to_toml
 from nmcmc.experiment import summary as numbers
-from nmcmc.experiment.build import build_model, build_target, build_update, lattice_energy, target_of
+from nmcmc.experiment.build import build_model, build_target, build_update, target_of
 from nmcmc.experiment.chains import ChainJob, baseline_job, chain_stage, draw_stage, neural_job
+from nmcmc.experiment.growth import Growth
+from nmcmc.experiment.models import Wanted, load_wanted, traits
 from nmcmc.experiment.options import Options, claim, leftovers_of
 from nmcmc.experiment.summary import summarize
 from nmcmc.experiment.train import TrainingJob, prepare, train_stage
+from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
 from nmcmc.samplers.store import AnySampler, load_sampler, save_sampler
 from nmcmc.storage.files import groups, read, write
@@ -31,10 +31,15 @@ TRAIN_EVALUATION = 20_000
 
 
 def train_command(
-    system: SystemConfig, net: SamplerConfig, training: TrainingConfig, out: Path, options: Options
+    system: SystemConfig,
+    net: SamplerConfig,
+    training: TrainingConfig,
+    out: Path,
+    options: Options,
+    growth: Growth | None = None,
 ) -> dict[str, Any]:
     """Train a sampler, write it to ``out``, and return its quality from fresh draws."""
-    job = prepare(system, net, training, options)
+    job = prepare(system, net, training, options, growth)
     checkpoint, seconds = leftovers_of(out, "checkpoint"), None
     if claim(out, checkpoint, options):
         sampler, notes = _finished_sampler(out, job)
@@ -54,6 +59,8 @@ def train_command(
         objective=notes["objective"],
         note=job.note,
         n_parameters=sum(p.numel() for p in sampler.parameters()),
+        threads=n_threads(),
+        grown_from=notes.get("grown_from"),
         out=str(out),
         **numbers.draw_numbers(draws, job.target),
     )
@@ -66,15 +73,9 @@ def _finished_sampler(out: Path, job: TrainingJob) -> tuple[AnySampler, dict[str
     return sampler, notes
 
 
-def sample_command(
-    model: Path, given: Mapping[str, Any], settings: ChainConfig, out: Path, options: Options
-) -> dict[str, Any]:
-    """Run the neural chain of a stored sampler, write it to ``out``, and return its estimates.
-
-    ``given`` are system settings that the model must agree with, such as its lattice.
-    """
-    sampler, target = _load(model, given, options)
-    weights = hashlib.sha256(model.read_bytes()).hexdigest()
+def sample_command(wanted: Wanted, settings: ChainConfig, out: Path, options: Options) -> dict[str, Any]:
+    """Run the neural chain of a stored sampler, write it to ``out``, and return its estimates."""
+    sampler, target, weights = load_wanted(wanted, options.device)
     job = neural_job(sampler, target, settings, Rng(options.seed).child("chain"))
     chain, seconds = _chain_in_file("sample", job, out, options, weights)
     return summarize(
@@ -82,38 +83,11 @@ def sample_command(
         target,
         seed=options.seed,
         seconds={"sample": seconds},
-        model=str(model),
+        model=wanted.model,
         out=str(out),
         **numbers.proposal_numbers(chain, target),
         **numbers.chain_numbers(chain, target),
     )
-
-
-def _load(model: Path, given: Mapping[str, Any], options: Options) -> tuple[AnySampler, Boltzmann]:
-    """Return a stored sampler and its target, after comparing that with what the caller takes it for."""
-    sampler, target, _ = load_sampler(model, options.device)
-    lattice = lattice_energy(target).lattice
-    own = SystemConfig(str(lattice), ",".join(lattice.boundary), beta=target.beta)
-    if given:
-        asked = _traits(build_target(build(SystemConfig, given, own)))
-        for name, value in given.items():
-            if not np.array_equal(asked[name], _traits(target)[name]):
-                raise ValueError(
-                    f"{model} is for another {name} than {value}; it is for {own.lattice}, {own.boundary}, beta "
-                    f"{own.beta!r}: train a model for this system"
-                )
-    return sampler, target
-
-
-def _traits(target: Boltzmann) -> dict[str, Any]:
-    energy = lattice_energy(target)
-    return {
-        "lattice": energy.lattice.extents,
-        "boundary": energy.lattice.boundary,
-        "coupling": energy.couplings,
-        "field": energy.fields,
-        "beta": target.beta,
-    }
 
 
 def baseline_command(
@@ -155,17 +129,17 @@ def _chain_in_file(
     return result.chain, result.seconds
 
 
-def evaluate_command(model: Path, given: Mapping[str, Any], n_samples: int, options: Options) -> dict[str, Any]:
-    """Return the quality of a stored sampler from fresh draws; ``given`` as in `sample_command`."""
+def evaluate_command(wanted: Wanted, n_samples: int, options: Options) -> dict[str, Any]:
+    """Return the quality of a stored sampler from fresh draws."""
     if n_samples < 100:
         raise ValueError(f"n_samples is {n_samples}; at least 100 draws are needed, 10000 for a reliable ess_fraction")
-    sampler, target = _load(model, given, options)
+    sampler, target, _ = load_wanted(wanted, options.device)
     draws = draw_stage(sampler, target, n_samples, Rng(options.seed).child("evaluate"), options)
     return summarize(
         "evaluate",
         target,
         seed=options.seed,
-        model=str(model),
+        model=wanted.model,
         n_samples=n_samples,
         **numbers.draw_numbers(draws, target),
     )
@@ -205,9 +179,9 @@ def compare_command(a: Path, b: Path) -> dict[str, Any]:
         raise ValueError(f"{a} holds one chain only; give a second file to compare it with")
     records = read(a, first[0]), read(b, second[1 if same else 0])
     targets = [target_of(record.model) for record in records]
-    traits = [_traits(target) for target in targets]
-    for name in traits[0]:
-        if not np.array_equal(traits[0][name], traits[1][name]):
+    first_traits, second_traits = (traits(target) for target in targets)
+    for name in first_traits:
+        if not np.array_equal(first_traits[name], second_traits[name]):
             raise ValueError(f"{a} and {b} differ in {name}; compare chains of one system at one temperature")
     estimates = [numbers.chain_estimates(r.chain, t) for r, t in zip(records, targets, strict=True)]
     rows = compare(estimates[0], estimates[1], numbers.known_exactly(targets[0]))

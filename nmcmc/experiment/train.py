@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, to_toml
+from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, flat_fields, to_toml, value_of
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment.build import build_objective, build_sampler, build_target, default_objective, lattice_energy
+from nmcmc.experiment.growth import Growth
 from nmcmc.experiment.options import Options
 from nmcmc.random import Rng
 from nmcmc.samplers.store import AnySampler
@@ -28,22 +31,43 @@ class TrainingJob:
     """A sampler to be trained, its target and its settings, which fit together.
 
     ``objective`` is None if there is nothing to train. ``fingerprint`` is shared by jobs with the same result only.
+    ``grown_from`` holds the SHA-256 of the model that a net was taken from, by the net's key.
     """
 
     sampler: AnySampler
     target: Boltzmann
+    system: SystemConfig
     net: SamplerConfig
     training: TrainingConfig
     objective: str | None
     options: Options
     fingerprint: str
+    growth: Growth
+    grown_from: Mapping[str, str]
 
     @property
     def note(self) -> str | None:
         """What the user should know."""
         if self.objective is not None:
             return None
+        if self.grown_from:
+            return "every net was taken over from another model: there is nothing to train"
         return "the lattice is one exactly summed block: there is nothing to train, and every draw is exact"
+
+    def command(self, steps: int) -> str:
+        """Return the command line that does this job again, given how many steps were made; defaults are left out."""
+        words = ["nmcmc", "train"]
+        for config in (self.system, self.net, replace(self.training, steps=steps, seconds=0.0)):
+            values = {name: value_of(config, name) for name in flat_fields(type(config))}
+            usual = type(config)()
+            words += [
+                f"--{name.replace('_', '-')}={value}"
+                for name, value in values.items()
+                if value != value_of(usual, name)
+            ]
+        words += [f"--grow-from={model}" for model in self.growth.models]
+        words += ["--allow-beta-mismatch"] if self.growth.allow_beta_mismatch else []
+        return shlex.join([*words, f"--seed={self.options.seed}"])
 
 
 @dataclass(frozen=True)
@@ -65,24 +89,31 @@ class Trained:
             "objective": job.objective,
             "steps": self.steps,
             "fingerprint": job.fingerprint,
-        }
+            "command": job.command(self.steps),
+        } | ({"grown_from": dict(job.grown_from)} if job.grown_from else {})
 
 
-def prepare(system: SystemConfig, net: SamplerConfig, training: TrainingConfig, options: Options) -> TrainingJob:
+def prepare(
+    system: SystemConfig, net: SamplerConfig, training: TrainingConfig, options: Options, growth: Growth | None = None
+) -> TrainingJob:
     """Return the job that the settings describe; nothing is trained or written.
 
     Raises
     ------
-    ValueError : for settings that do not fit together.
+    ValueError : for settings that do not fit together, or models to grow from that have nothing to give.
     """
     target = build_target(system)
     rng = Rng(options.seed).child("train", "init")
     sampler = build_sampler(net, lattice_energy(target), target.beta, rng).to(options.device)
     objective = default_objective(training, sampler)
+    growth = growth or Growth()
+    grown_from = growth.into(sampler)
     trainable = any(p.requires_grad for p in sampler.parameters())
     settings = [to_toml(system), to_toml(net), to_toml(training), str(options.seed), options.device]
+    settings += [f"{key} {origin} {growth.allow_beta_mismatch}" for key, origin in grown_from.items()]
     mark = hashlib.sha256("\n".join(settings).encode()).hexdigest()
-    return TrainingJob(sampler, target, net, training, objective if trainable else None, options, mark)
+    goal = objective if trainable else None
+    return TrainingJob(sampler, target, system, net, training, goal, options, mark, growth, grown_from)
 
 
 def train_stage(job: TrainingJob, checkpoint: Path) -> Trained:

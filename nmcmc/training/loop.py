@@ -95,8 +95,9 @@ def train(
 
     Raises
     ------
-    ValueError : if all parameters are frozen. FloatingPointError : if loss or gradient is not finite. RuntimeError : if training diverges.
+    FloatingPointError : if loss or gradient is not finite. RuntimeError : if training diverges.
     CorruptFileError, ValueError : if the checkpoint is damaged or belongs to another run.
+    ValueError : if all parameters are frozen.
     """
     if not any(p.requires_grad for p in sampler.parameters()):
         raise ValueError("there is nothing to train: the sampler has no parameters, or all of them are frozen")

@@ -41,8 +41,8 @@ def take_levels(
     taken = [key for key in sampler.keys if key in source.nets]
     if not taken:
         raise ValueError(
-            f"no net can be taken over: the source has {_listed(source.keys)}, the new sampler {_listed(sampler.keys)}; "
-            "blocks must agree in shape, border, couplings and fields"
+            f"no net can be taken over: the source has {_listed(source.keys)}, the new sampler "
+            f"{_listed(sampler.keys)}; blocks must agree in shape, border, couplings and fields"
         )
     for key in taken:
         sampler.nets[key] = _copied(source.whole.net(source.groups[key]), frozen=same_beta).to(sampler.device)

@@ -1,0 +1,79 @@
+"""Stored and shipped models as commands take them: found, held against what they are taken for, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nmcmc.config import SystemConfig, build
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.experiment.build import build_target, lattice_energy
+from nmcmc.samplers.pretrained import card, model_file, pretrained_names, sha256_of
+from nmcmc.samplers.store import AnySampler, at_beta, load_sampler
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A model and what the user takes it for.
+
+    Attributes
+    ----------
+    model : its path, or the name of a shipped one.
+    system : settings that it must agree with, such as its lattice.
+    allow_beta_mismatch : whether another β is a wish instead: the same nets, with leaves and target at that β.
+    """
+
+    model: str
+    system: Mapping[str, Any]
+    allow_beta_mismatch: bool = False
+
+
+def load_wanted(wanted: Wanted, device: str) -> tuple[AnySampler, Boltzmann, str]:
+    """Return sampler, target and SHA-256 of a model after comparing it with what it is taken for.
+
+    Raises
+    ------
+    ValueError : if it is for another system. FileNotFoundError, CorruptFileError : as `load_sampler`.
+    """
+    path = model_file(wanted.model)
+    sampler, target, _ = load_sampler(path, device)
+    if wanted.system:
+        lattice = lattice_energy(target).lattice
+        own = SystemConfig(str(lattice), ",".join(lattice.boundary), beta=target.beta)
+        asked = build_target(build(SystemConfig, wanted.system, own))
+        _require_agreement(wanted, asked, target)
+        if "beta" in wanted.system and asked.beta != target.beta:
+            sampler, target = at_beta(sampler, asked.beta), target.at(asked.beta)
+    return sampler, target, sha256_of(path)
+
+
+def _require_agreement(wanted: Wanted, asked: Boltzmann, target: Boltzmann) -> None:
+    lattice, known, needed = lattice_energy(target).lattice, traits(target), traits(asked)
+    for name, value in wanted.system.items():
+        if np.array_equal(needed[name], known[name]) or (name == "beta" and wanted.allow_beta_mismatch):
+            continue
+        advice = ", or give --allow-beta-mismatch to use its nets at this one" if name == "beta" else ""
+        raise ValueError(
+            f"{wanted.model} is for another {name} than {value}; it is for {lattice}, {','.join(lattice.boundary)}, "
+            f"beta {target.beta!r}: train a model for this system{advice}"
+        )
+
+
+def traits(target: Boltzmann) -> dict[str, Any]:
+    """Return what tells one target from another, by the names of the settings."""
+    energy = lattice_energy(target)
+    return {
+        "lattice": energy.lattice.extents,
+        "boundary": energy.lattice.boundary,
+        "coupling": energy.couplings,
+        "field": energy.fields,
+        "beta": target.beta,
+    }
+
+
+def models_command() -> dict[str, Any]:
+    """Return the cards of the shipped models, by name."""
+    return {"command": "models", "models": {name: card(name) for name in pretrained_names()}}

@@ -1,0 +1,86 @@
+"""The trained models that come with nmcmc: a file each, and a card that says what it is for and how good it is."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.samplers.store import AnySampler, load_sampler
+from nmcmc.types import CorruptFileError
+
+FOLDER = Path(__file__).parents[1] / "models"
+ENDING = ".safetensors"
+
+
+def pretrained_names() -> list[str]:
+    """Return the names of the shipped models."""
+    return sorted(path.name.removesuffix(ENDING) for path in FOLDER.glob(f"*{ENDING}"))
+
+
+def card(name: str) -> dict[str, Any]:
+    """Return the card of a shipped model: its system, its training, and its quality as `benchmarks/models.py` found it.
+
+    Raises
+    ------
+    ValueError : if no model of that name is shipped.
+    """
+    if name not in pretrained_names():
+        raise ValueError(f"no model {name!r} is shipped{_hint(name)}")
+    content: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def load_pretrained(name: str, device: str = "cpu") -> tuple[AnySampler, Boltzmann]:
+    """Return a shipped sampler and the target that it was trained for.
+
+    Raises
+    ------
+    ValueError : if no model of that name is shipped. CorruptFileError : if its file is not the one of its card.
+
+    Examples
+    --------
+    >>> sampler, target = load_pretrained("ising2d-8-critical")
+    >>> sampler.n_spins, round(target.beta, 4)
+    (64, 0.4407)
+    """
+    sampler, target, _ = load_sampler(_checked(name), device)
+    return sampler, target
+
+
+def model_file(model: str | Path) -> Path:
+    """Return the file that is meant by a path or the name of a shipped model; a path that exists wins.
+
+    Raises
+    ------
+    ValueError : for a plain word that is neither. CorruptFileError : as `load_pretrained`.
+    """
+    path, text = Path(model), str(model)
+    if path.exists() or path.name != text or text.endswith(ENDING):
+        return path
+    if text not in pretrained_names():
+        raise ValueError(f"{text} does not exist, and no model of this name is shipped{_hint(text)}")
+    return _checked(text)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a model file, by which cards and chains name it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _checked(name: str) -> Path:
+    expected, path = card(name)["weights_sha256"], FOLDER / f"{name}{ENDING}"
+    if (found := sha256_of(path)) != expected:
+        raise CorruptFileError(
+            f"the model {name} has the SHA-256 {found[:12]}…, its card says {expected[:12]}…; install nmcmc anew"
+        )
+    return path
+
+
+def _hint(name: str) -> str:
+    names = pretrained_names()
+    near = difflib.get_close_matches(name, names, n=1)
+    return (f"; did you mean {near[0]!r}?" if near else ";") + f" shipped are {', '.join(names) or 'none'}"
