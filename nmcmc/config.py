@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 T = TypeVar("T")
 
 SAMPLERS = ("hierarchical", "made")
-OBJECTIVES = ("block-local", "reverse-kl", "forward-kl")
+OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")
 TABLES = ("system", "sampler", "training", "chain")
 BASELINES = ("wolff", "swendsen-wang", "metropolis", "heat-bath")
 MAX_SAMPLES = 10**9
@@ -97,10 +97,10 @@ class TrainingConfig:
     objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
     steps: int = setting(0, "optimiser steps; 0: as many as fit into the seconds")
     seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; excludes steps")
-    learning_rate: float = setting(0.01, "peak of the learning rate")
-    batch: int = setting(512, "draws or configurations per step (reverse-kl, forward-kl)")
-    borders: int = setting(64, "borders per step and net (block-local)")
-    crosses: int = setting(8, "draws for each border (block-local)")
+    learning_rate: float = setting(0.0, "peak of the learning rate; 0: 0.01, or 0.0015 and 0.002 (by-level)")
+    batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
+    borders: int = setting(64, "borders per step and net (block-local, by-level)")
+    crosses: int = setting(8, "draws for each border (block-local, by-level)")
     anneal_from: float = setting(-1.0, "start of the annealing of beta (made); default: half of beta")
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class TrainingConfig:
         _require(0 <= self.seconds < math.inf, "seconds", self.seconds, "a finite time ≥ 0")
         if self.steps and self.seconds:
             raise ValueError(f"steps ({self.steps}) and seconds ({self.seconds:g}) exclude each other; give one")
-        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
+        _require(0 <= self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number ≥ 0")
         _require(self.batch >= 2, "batch", self.batch, "at least 2")
         _require(self.borders >= 1, "borders", self.borders, "at least 1")
         _require(self.crosses >= 2, "crosses", self.crosses, "at least 2")

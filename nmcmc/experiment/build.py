@@ -6,13 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-import torch
-from torch import Tensor
-
 from nmcmc.analysis.observables import measurements
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Boundary, Lattice, LatticeEnergy
+from nmcmc.experiment.configurations import Configurations
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
@@ -22,11 +20,8 @@ from nmcmc.training.objectives import Objective, block_local_reverse_kl, forward
 from nmcmc.types import Floats, Spins
 from nmcmc.updates.heat_bath import HeatBath
 from nmcmc.updates.metropolis import Metropolis
-from nmcmc.updates.run import random_start, run
 from nmcmc.updates.swendsen_wang import SwendsenWang
 from nmcmc.updates.wolff import Wolff
-
-DATA_CONFIGURATIONS, DATA_CHAINS, DATA_SPACING, DATA_WARMUP = 8192, 32, 8, 500
 
 
 def build_energy(config: SystemConfig) -> LatticeEnergy:
@@ -119,8 +114,8 @@ def default_objective(config: TrainingConfig, sampler: AnySampler) -> str:
     """
     blocks = isinstance(sampler, HierarchicalSampler)
     name = config.objective or ("block-local" if blocks else "reverse-kl")
-    if name == "block-local" and not blocks:
-        raise ValueError("objective 'block-local' needs the sampler 'hierarchical'; use 'reverse-kl' or 'forward-kl'")
+    if name in ("block-local", "by-level") and not blocks:
+        raise ValueError(f"objective {name!r} needs the sampler 'hierarchical'; use 'reverse-kl' or 'forward-kl'")
     return name
 
 
@@ -131,41 +126,5 @@ def build_objective(config: TrainingConfig, sampler: AnySampler, target: Boltzma
         return cast("Objective", partial(block_local_reverse_kl, borders=config.borders, crosses=config.crosses))
     if name == "reverse-kl":
         return partial(reverse_kl, batch=config.batch)
-    data = training_configurations(target, rng.child("data")).to(sampler.device)
-    energy = lattice_energy(target)
-    moves = torus_extents(energy.lattice) if energy.is_uniform else None
-    return cast("Objective", partial(forward_kl, configurations=partial(_draw_data, data, moves), batch=config.batch))
-
-
-def training_configurations(target: Boltzmann, rng: Rng) -> Tensor:
-    """Return int8 configurations of the target to learn from: by Wolff clusters, or heat bath in a field."""
-    energy = lattice_energy(target)
-    update = HeatBath(target) if energy.has_field else Wolff(target)
-    start = random_start(DATA_CHAINS, target.n_spins, rng.child("start"))
-    chain = run(
-        update,
-        DATA_SPACING * DATA_CONFIGURATIONS // DATA_CHAINS,
-        rng.child("chain"),
-        observables={"energy": energy},
-        start=start,
-        warmup=DATA_WARMUP,
-        thin=DATA_SPACING,
-    )
-    if chain.spins is None:
-        raise RuntimeError("the chain kept no configurations to learn from")
-    return torch.from_numpy(chain.spins.reshape(-1, target.n_spins).copy())
-
-
-def _draw_data(data: Tensor, extents: tuple[int, ...] | None, n: int, rng: Rng) -> Tensor:
-    """Return n random configurations, each moved by a random translation if ``extents`` close on themselves."""
-    generator = rng.generator
-    spins = data[torch.from_numpy(generator.integers(0, len(data), n)).to(data.device)]
-    if extents is None:
-        return spins
-    sites = torch.zeros((n,) + (1,) * len(extents), dtype=torch.int64)
-    for axis, extent in enumerate(extents):
-        shape = [1] * len(extents)
-        shape[axis] = extent
-        shift = torch.from_numpy(generator.integers(0, extent, n)).reshape((n,) + (1,) * len(extents))
-        sites = sites * extent + (torch.arange(extent).reshape(shape) + shift) % extent
-    return torch.gather(spins, 1, sites.reshape(n, -1).to(spins.device))
+    configurations = Configurations(target, rng.child("data"))
+    return cast("Objective", partial(forward_kl, configurations=configurations, batch=config.batch))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, flat_field
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment.build import build_objective, build_sampler, build_target, default_objective, lattice_energy
 from nmcmc.experiment.growth import Growth
+from nmcmc.experiment.levels import train_levels
 from nmcmc.experiment.options import Options
+from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
 from nmcmc.samplers.store import AnySampler
 from nmcmc.training.checkpoint import planned_steps
 from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
 from nmcmc.types import Floats
 
-DEFAULT_SECONDS = 60.0
+DEFAULT_SECONDS, DEFAULT_RATE = 60.0, 0.01
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class TrainingJob:
     fingerprint: str
     growth: Growth
     grown_from: Mapping[str, str]
+
+    @property
+    def anew(self) -> Callable[[], TrainingJob]:
+        """What makes the job again from its settings, also in another process."""
+        return partial(prepare, self.system, self.net, self.training, self.options, self.growth)
 
     @property
     def note(self) -> str | None:
@@ -126,12 +134,15 @@ def train_stage(job: TrainingJob, checkpoint: Path) -> Trained:
     """
     if job.objective is None:
         return Trained(job.sampler, job, {name: np.empty(0) for name in RECORD_NAMES}, 0, 0.0)
+    if job.objective == "by-level":
+        seconds = train_levels(job, checkpoint, n_threads())
+        return Trained(job.sampler, job, {name: np.empty(0) for name in RECORD_NAMES}, job.training.steps, seconds)
     sampler, target, options, rng = job.sampler, job.target, job.options, Rng(job.options.seed).child("train")
     planned = planned_steps(checkpoint, job.fingerprint)
     objective = build_objective(job.training, sampler, target, rng)
     plan = Plan(
         steps=planned or job.training.steps or 1,
-        learning_rate=job.training.learning_rate,
+        learning_rate=job.training.learning_rate or DEFAULT_RATE,
         beta_start=_beta_start(job),
     )
     if not planned and not job.training.steps:

@@ -13,6 +13,7 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
 from nmcmc.samplers.masked_net import MaskedNet
+from nmcmc.samplers.windows import Windows
 from nmcmc.types import Draw
 
 
@@ -49,6 +50,8 @@ class MADESampler(AutoregressiveSampler):
         biases = energy.has_field
         self.net = MaskedNet(0, energy.n_spins, width=width, depth=depth, biases=biases, generator=generator)
         self.net.set_skip(energy.edges, 2 * self.beta * energy.couplings, 2 * self.beta * energy.fields)
+        sites = np.arange(energy.n_spins)[None]
+        self._windows = Windows(energy, self.beta, sites[:, :0], sites)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -63,9 +66,10 @@ class MADESampler(AutoregressiveSampler):
         """Return log q(s), differentiable float64, (n,), for int8 spins (n, n_spins)."""
         return self.net.log_prob(self._inputs(spins))
 
-    def cross_entropy(self, spins: Tensor, rng: Rng) -> Tensor:
-        """Return −E[log q] over int8 configurations (n, n_spins) of the target: maximum likelihood."""
-        return -self.log_prob(spins).mean()
+    def cross_entropy(self, spins: Tensor, n: int, rng: Rng) -> Tensor:
+        """Return −E[log q] over n of the int8 configurations (n_configurations, n_spins): maximum likelihood."""
+        inputs, chances = self._windows.draw(spins, n, rng)
+        return self.net.cross_entropy(inputs.to(self.device), chances.to(self.device))
 
     @torch.no_grad()
     def sample(self, n: int, rng: Rng) -> Draw:

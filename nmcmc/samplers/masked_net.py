@@ -91,6 +91,11 @@ class MaskedNet(nn.Module):
             if self.biases:
                 self.bias.copy_(torch.as_tensor(fields, dtype=torch.float32))
 
+    def freeze(self, frozen: bool = True) -> None:
+        """Let training leave the net alone, or change it again."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(not frozen and (self.biases or "bias" not in name))
+
     def logits(self, inputs: Tensor) -> Tensor:
         """Return the logits (batch, n_line) for float32 inputs (batch, n_border + n_line)."""
         h = torch.tanh(torch.nn.functional.linear(inputs, self.first * self.first_mask, self.hidden_bias[0]))
@@ -109,6 +114,17 @@ class MaskedNet(nn.Module):
         if inputs.device.type == "cpu" and not torch.is_grad_enabled():
             return self._log_prob_by_kernel(inputs)
         return log_prob_of_logits(self.logits(inputs), inputs[:, self.n_border :])
+
+    def cross_entropy(self, inputs: Tensor, chances: Tensor) -> Tensor:
+        """Return −E Σ_i [c_i ln q_i + (1 − c_i) ln(1 − q_i)], q_i = P(s_i = +1 | border, s_<i).
+
+        Parameters
+        ----------
+        inputs : float32 (batch, n_border + n_line). chances : float32 (batch, n_line), the c_i, P(s_i = +1) given more
+            than the net knows; with c_i = (1 + s_i)/2 this is −E[log q].
+        """
+        logits = self.logits(inputs)
+        return (torch.nn.functional.softplus(logits) - chances * logits).sum(dim=1).mean()
 
     def _log_prob_by_kernel(self, inputs: Tensor) -> Tensor:
         """Draw the given lines again, with numbers outside [0, 1) that leave no choice."""

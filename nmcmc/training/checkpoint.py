@@ -79,6 +79,29 @@ def planned_steps(path: Path, fingerprint: str) -> int:
     return int(_read(path, fingerprint)[1]["n_steps"]) if path.exists() else 0
 
 
+@dataclass(frozen=True)
+class Finished:
+    """What a completed run has left: the parameters by name, and the seconds that it took."""
+
+    weights: dict[str, Tensor]
+    seconds: float
+
+
+def finished(path: Path, fingerprint: str) -> Finished | None:
+    """Return what the run of a checkpoint ended with, or None if there is no file or the run is not complete.
+
+    Raises
+    ------
+    CorruptFileError, ValueError : as `load_state`.
+    """
+    if not path.exists():
+        return None
+    tensors, header = _read(path, fingerprint)
+    if header["step"] < header["n_steps"]:
+        return None
+    return Finished({n[6:]: tensor for n, tensor in tensors.items() if n.startswith("model.")}, header["seconds"])
+
+
 def _read(path: Path, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         tensors, text = unseal(path.read_bytes())

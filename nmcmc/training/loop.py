@@ -44,7 +44,8 @@ class Plan:
     learning_rate : peak of the schedule. warmup : steps of linear rise before the cosine falls.
     clip : largest norm of each net's gradient.
     beta_start : where annealing starts; None trains at the target's β throughout.
-    evaluate_every, n_evaluate : a record is made of this many fresh draws whenever so many steps are done.
+    evaluate_every, n_evaluate : a record is made of this many fresh draws whenever so many steps are done; never
+        if evaluate_every is 0.
     checkpoint_seconds : least time between checkpoints.
     """
 
@@ -58,7 +59,7 @@ class Plan:
     checkpoint_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("evaluate_every", 1), ("n_evaluate", 2)):
+        for name, least in (("steps", 1), ("evaluate_every", 0), ("n_evaluate", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be ≥ {least}")
         if not (0 < self.learning_rate < float("inf") and self.clip > 0):
@@ -82,7 +83,7 @@ def train(
     ----------
     sampler : its parameters are trained, but for those that are frozen (``requires_grad`` is False).
     target : what to approximate; annealing takes it at smaller β first.
-    objective : (sampler, target, rng) → loss.
+    objective : (sampler, target, rng, step) → loss.
     plan : steps, learning rate, annealing, evaluation.
     rng : step k uses ``rng.child("step", k)``, whatever happened before.
     checkpoint : file to write now and then, and to continue from if it exists with the same fingerprint.
@@ -116,7 +117,7 @@ def train(
         present = target.at(_beta_of(step, plan, target.beta))
         _make_step(sampler, objective, present, plan, step, optimizer, rng.child("step", step))
         done = step + 1
-        if done % plan.evaluate_every == 0 or done == plan.steps:
+        if plan.evaluate_every and (done % plan.evaluate_every == 0 or done == plan.steps):
             records.append(_evaluate(sampler, present, plan, done, rng, start))
             _check_divergence(records, sampler.n_spins, _independent_spins(present, plan.n_evaluate, rng.child("free")))
         if time.monotonic() - saved > plan.checkpoint_seconds or done == plan.steps:
@@ -165,7 +166,7 @@ def _make_step(
 ) -> None:
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, plan.steps, plan.learning_rate, plan.warmup)
-    loss = objective(sampler, target, rng)
+    loss = objective(sampler, target, rng, step)
     _check_finite("loss", loss, step, plan)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -1,7 +1,8 @@
 """Losses whose gradient lowers a Kullback–Leibler divergence, and what they measure on the way.
 
-objective(sampler, target, rng) → loss, a scalar tensor. All are unbiased gradient estimators of their
-divergence, the block-local and the forward one up to a positive factor per net, which Adam does not see.
+objective(sampler, target, rng, step) → loss, a scalar tensor; the step is for data that change on the way. All are
+unbiased gradient estimators of their divergence, the block-local and the forward one up to a positive factor per net,
+which Adam does not see.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ class BlockSampler(Sampler, Protocol):
         """Return borders of n blocks as the sampler draws them."""
         ...
 
+    def windows(self, key: str, spins: Tensor, n: int, rng: Rng) -> tuple[Tensor, Tensor]:
+        """Return the net's inputs, border and line, and chances for n random blocks of configurations."""
+        ...
+
     def draw_block(self, key: str, borders: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
         """Draw the inside of one block per border: the net's inputs and the log weight inside."""
         ...
@@ -45,15 +50,17 @@ class BlockSampler(Sampler, Protocol):
 class DataSampler(Sampler, Protocol):
     """A sampler that can be fitted to configurations."""
 
-    def cross_entropy(self, spins: Tensor, rng: Rng) -> Tensor:
-        """Return a loss whose gradient is that of −E_data[log q], up to a positive factor per net."""
+    def cross_entropy(self, spins: Tensor, n: int, rng: Rng) -> Tensor:
+        """Return a loss whose gradient is that of −E_data[log q], up to a positive factor per net, from n pieces."""
         ...
 
 
-Objective: TypeAlias = Callable[[Sampler, Target, Rng], Tensor]
+Objective: TypeAlias = Callable[[Sampler, Target, Rng, int], Tensor]
+Configurations: TypeAlias = Callable[[int], Tensor]
+"""Step → configurations of the target to learn from at that step, int8 (n_configurations, n_spins) on the CPU."""
 
 
-def reverse_kl(sampler: Sampler, target: Target, rng: Rng, *, batch: int = 1000) -> Tensor:
+def reverse_kl(sampler: Sampler, target: Target, rng: Rng, step: int = 0, *, batch: int = 1000) -> Tensor:
     """Return a loss with gradient E_q[∇log q(s) (R − b)], R = log q + βH: the score function of KL(q‖p).
 
     The baseline b of each draw is the mean of R over the other draws, so that the estimator stays unbiased.
@@ -70,7 +77,14 @@ def reverse_kl(sampler: Sampler, target: Target, rng: Rng, *, batch: int = 1000)
 
 
 def block_local_reverse_kl(
-    sampler: BlockSampler, target: ThermalTarget, rng: Rng, *, borders: int = 64, crosses: int = 8
+    sampler: BlockSampler,
+    target: ThermalTarget,
+    rng: Rng,
+    step: int = 0,
+    *,
+    borders: int = 64,
+    crosses: int = 8,
+    configurations: Configurations | None = None,
 ) -> Tensor:
     """Return Σ_nets of the score-function loss of KL(q‖p) inside single blocks: nothing outside a block adds noise.
 
@@ -81,6 +95,7 @@ def block_local_reverse_kl(
     ----------
     sampler : a sampler made of blocks. target : the system whose leaves the sampler sums, at the same β.
     borders, crosses : blocks per step and net, and draws of each, ≥ 2.
+    configurations : where borders come from; None takes the sampler's own draws.
 
     Raises
     ------
@@ -97,24 +112,32 @@ def block_local_reverse_kl(
     losses = []
     for key in sampler.trained_keys:
         stream = rng.child(key)
-        given = sampler.draw_borders(key, borders, stream.child("borders")).repeat_interleave(crosses, dim=0)
-        inputs, log_weight = sampler.draw_block(key, given, stream.child("inside"))
+        given = _borders(sampler, key, borders, stream.child("borders"), configurations and configurations(step))
+        inputs, log_weight = sampler.draw_block(key, given.repeat_interleave(crosses, dim=0), stream.child("inside"))
         advantage = _leave_one_out(-log_weight.reshape(-1, crosses)).reshape(-1)
         losses.append((advantage * sampler.log_prob_line(key, inputs)).mean())
     return torch.stack(losses).sum()
 
 
+def _borders(sampler: BlockSampler, key: str, n: int, rng: Rng, spins: Tensor | None) -> Tensor:
+    """Return borders of n blocks of a net, int8 (n, n_border): out of configurations if there are any."""
+    if spins is None:
+        return sampler.draw_borders(key, n, rng)
+    inputs, chances = sampler.windows(key, spins, n, rng)
+    return inputs[:, : inputs.shape[1] - chances.shape[1]].to(torch.int8).contiguous()
+
+
 def forward_kl(
-    sampler: DataSampler, target: Target, rng: Rng, *, configurations: Callable[[int, Rng], Tensor], batch: int = 256
+    sampler: DataSampler, target: Target, rng: Rng, step: int = 0, *, configurations: Configurations, batch: int = 256
 ) -> Tensor:
     """Return −E_data[log q], up to a positive factor per net: maximum likelihood, the gradient of KL(p‖q).
 
     Parameters
     ----------
-    sampler : a sampler that can be fitted. configurations : (n, rng) → n configurations of the target, int8.
-    batch : configurations per step.
+    sampler : a sampler that can be fitted. configurations : what it is fitted to.
+    batch : pieces of configurations per step and net, as large as the net's blocks.
     """
-    return sampler.cross_entropy(configurations(batch, rng.child("data")), rng.child("blocks"))
+    return sampler.cross_entropy(configurations(step), batch, rng)
 
 
 def _leave_one_out(cost: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.block import Block, gather
 from nmcmc.samplers.hierarchical.partition import Group, merged, partition, region_of
 from nmcmc.samplers.masked_net import MaskedNet
+from nmcmc.samplers.windows import Windows
 from nmcmc.types import Draw
 
 Size: TypeAlias = int | Mapping[str, int]
@@ -64,6 +65,7 @@ class HierarchicalSampler(nn.Module):
         )
         self.whole = Block(parts, self.beta, self.nets)
         self._blocks: dict[str, Block] = {}
+        self._windows: dict[str, Windows] = {}
 
     def _per_net(self, name: str, size: Size) -> Mapping[str, int]:
         if isinstance(size, int):
@@ -124,6 +126,17 @@ class HierarchicalSampler(nn.Module):
         """The names of the nets that training changes: all but the frozen ones."""
         return [key for key, net in self.nets.items() if any(p.requires_grad for p in net.parameters())]
 
+    def train_only(self, key: str) -> None:
+        """Freeze all nets but one."""
+        for name, net in self.nets.items():
+            if isinstance(net, MaskedNet):
+                net.freeze(name != key)
+
+    def keys_inside(self, key: str) -> list[str]:
+        """Return the names of the nets that draw what is inside the blocks of a net, below its own line."""
+        inside = {group.region.key for group in self.block(key).parts.lines[1:]}
+        return [other for other in self.keys if other in inside]
+
     def block(self, key: str) -> Block:
         """Return the region that one net cuts, standing alone with everything inside."""
         if key not in self._blocks:
@@ -176,15 +189,25 @@ class HierarchicalSampler(nn.Module):
         """Return log q(line | border) of one net, differentiable, (n,), for float32 inputs (n, n_border + n_line)."""
         return self.whole.net(self.groups[key]).log_prob(inputs)
 
-    def cross_entropy(self, spins: Tensor, rng: Rng) -> Tensor:
-        """Return Σ_nets −E[log q(line | border)] over as many random blocks of each net as there are configurations.
+    def windows(self, key: str, spins: Tensor, n: int, rng: Rng) -> tuple[Tensor, Tensor]:
+        """Return inputs of one net and chances of its line for n random blocks of configurations; see `Windows`."""
+        if key not in self._windows:
+            group = self.groups[key]
+            self._windows[key] = Windows(self.energy, self.beta, group.border, group.line)
+        inputs, chances = self._windows[key].draw(spins, n, rng)
+        return inputs.to(self.device), chances.to(self.device)
 
-        Maximum likelihood for each trained net on its own; int8 configurations (n, n_spins) of the target.
+    def cross_entropy(self, spins: Tensor, n: int, rng: Rng) -> Tensor:
+        """Return Σ_nets −E[log q(line | border)] over n random blocks of each trained net: maximum likelihood.
+
+        Parameters
+        ----------
+        spins : int8 configurations (n_configurations, n_spins) of the target, on the CPU.
         """
-        losses = []
-        for key in self.trained_keys:
-            inputs = _some(gather(spins, self.groups[key]), len(spins), rng.child(key))
-            losses.append(-self.log_prob_line(key, inputs).mean())
+        losses = [
+            self.whole.net(self.groups[key]).cross_entropy(*self.windows(key, spins, n, rng.child(key)))
+            for key in self.trained_keys
+        ]
         return torch.stack(losses).sum()
 
     def draw_block(self, key: str, borders: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,84 @@
+"""Configurations to learn from: short chains of clusters, or of heat bath in a field, begun anew now and then."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.random import Rng
+from nmcmc.types import Spins
+from nmcmc.updates.heat_bath import HeatBath
+from nmcmc.updates.run import run
+from nmcmc.updates.wolff import Wolff
+
+N_CHAINS, N_DRAWS, EVERY = 16, 64, 200
+"""Chains, configurations of each, and steps of training for which they serve."""
+_PILOT = 64
+
+
+class Configurations:
+    """Configurations of a target for a step of training: other ones every ``EVERY`` steps.
+
+    They depend on seed and step only, so that interrupted training goes on bit for bit. Each set comes from chains
+    that begin ordered and forget that first: by clusters, as many a sweep as flip every spin once on average, or by
+    heat bath in a field.
+
+    Parameters
+    ----------
+    target : a pairwise system. rng : a stream of its own.
+
+    Raises
+    ------
+    TypeError : if the energy is not pairwise.
+    """
+
+    def __init__(self, target: Boltzmann, rng: Rng):
+        if not isinstance(target.energy, PairwiseEnergy):
+            raise TypeError(
+                f"{type(target.energy).__name__} is not pairwise; configurations come from pairwise systems"
+            )
+        self.target, self.energy, self.rng = target, target.energy, rng
+        self.update: HeatBath | Wolff = HeatBath(target)
+        self.warmup, self.spacing = 200, 5
+        if not self.energy.has_field:
+            self.update = Wolff(target, self._clusters_of_a_sweep(rng.child("pilot")))
+            self.warmup, self.spacing = 30, 2
+        self._set: tuple[int, Tensor] | None = None
+
+    def __call__(self, step: int) -> Tensor:
+        """Return int8 configurations (N_CHAINS · N_DRAWS, n_spins)."""
+        number = step // EVERY
+        if self._set is None or self._set[0] != number:
+            self._set = number, self._draw(self.rng.child("set", number))
+        return self._set[1]
+
+    def _draw(self, rng: Rng) -> Tensor:
+        chain = run(
+            self.update,
+            N_DRAWS * self.spacing,
+            rng.child("chain"),
+            observables={"energy": self.energy},
+            start=self._start(rng.child("start")),
+            warmup=self.warmup,
+            thin=self.spacing,
+        )
+        if chain.spins is None:
+            raise RuntimeError("the chain kept no configurations to learn from")
+        return torch.from_numpy(chain.spins.reshape(-1, self.target.n_spins).copy())
+
+    def _start(self, rng: Rng) -> Spins:
+        """Return ordered configurations: along the field, or up and down at random."""
+        up = 2 * rng.generator.integers(0, 2, N_CHAINS, dtype=np.int8) - 1
+        sign = np.sign(self.energy.fields.sum()).astype(np.int8)
+        return np.repeat((np.full_like(up, sign) if sign else up)[:, None], self.target.n_spins, axis=1)
+
+    def _clusters_of_a_sweep(self, rng: Rng) -> int:
+        """Return how many clusters flip n_spins spins, from the later half of some that begin ordered."""
+        update = Wolff(self.target)
+        state = update.init(np.ones((1, self.target.n_spins), dtype=np.int8))
+        _, _, info = update.block(state, rng, 2 * _PILOT)
+        size = float(info["cluster_size"][0, _PILOT:].mean())
+        return max(1, round(self.target.n_spins / size))

@@ -1,0 +1,155 @@
+"""Training level by level: forward KL on configurations, then block-local reverse KL, each net on its own.
+
+A net's loss has no other net's parameters in it, so nets are trained in processes side by side. The reverse KL that
+finishes a net needs the nets inside its blocks finished first: its noise is what they leave of their own divergence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from nmcmc.experiment.configurations import Configurations
+from nmcmc.experiment.workers import side_by_side
+from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
+from nmcmc.training.checkpoint import Finished, finished
+from nmcmc.training.loop import Plan, train
+from nmcmc.training.objectives import Objective, block_local_reverse_kl, forward_kl
+
+if TYPE_CHECKING:
+    from nmcmc.experiment.train import TrainingJob
+
+FORWARD, REVERSE = "forward", "reverse"
+RATES = {FORWARD: 0.0015, REVERSE: 0.002}
+"""Peaks of the learning rate, unless one is given."""
+SHARE = 0.25
+"""Steps of reverse KL for each step of forward KL."""
+DEFAULT_STEPS = 4000
+FINISHED_SITES = 64 * 64
+"""Sites of the largest region that is finished by reverse KL: of larger ones a draw costs more than it teaches."""
+FULL_BATCH_SITES = 32 * 32
+"""Sites of the largest region of which a step draws all ``borders`` × ``crosses`` copies; of larger ones it draws as
+many spins, but never of fewer than ``LEAST_BORDERS`` borders."""
+LEAST_BORDERS = 8
+
+
+@dataclass(frozen=True)
+class Level:
+    """One stage of the training of one net. ``after`` are the stages that it needs, the last of each net."""
+
+    key: str
+    stage: str
+    after: tuple[Level, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """A name for files and random streams."""
+        return f"{self.key}.{self.stage}"
+
+
+def levels_of(sampler: HierarchicalSampler) -> list[Level]:
+    """Return every stage of every net to be trained, smaller blocks first, the last stage of each net last."""
+    levels, last = [], dict[str, Level]()
+    for key in reversed(sampler.trained_keys):
+        levels.append(Level(key, FORWARD))
+        if sampler.groups[key].region.fields.size <= FINISHED_SITES:
+            inside = [last[k] for k in sampler.keys_inside(key) if k in last]
+            levels.append(Level(key, REVERSE, (levels[-1], *inside)))
+        last[key] = levels[-1]
+    return levels
+
+
+def train_levels(job: TrainingJob, folder: Path, workers: int) -> float:
+    """Train the nets of a job in place, ``workers`` at a time, and return the seconds of work, over all workers.
+
+    Every stage keeps its checkpoint in ``folder``, the last one with the trained net: a job that was killed goes on
+    there, and ends with the same bits whatever the number of workers.
+
+    Raises
+    ------
+    CorruptFileError, ValueError : if what is in the folder is damaged or belongs to a job with other settings.
+    FloatingPointError, RuntimeError : if training breaks down.
+    """
+    levels = levels_of(cast("HierarchicalSampler", job.sampler))
+    folder.mkdir(parents=True, exist_ok=True)
+    left = [level for level in levels if _result(job, folder, level) is None]
+    done = sum(steps_of(job, level) for level in levels if level not in left)
+    work = partial(_train_level, job.anew, folder)
+    with job.options.bar(sum(steps_of(job, level) for level in levels), "training levels", "step", done) as bar:
+        if workers > 1:
+            side_by_side(work, left, workers, bar.update)
+        else:
+            for level in left:
+                work(level, bar.update)
+    return sum(_take(job, folder, level) for level in levels)
+
+
+def steps_of(job: TrainingJob, level: Level) -> int:
+    """Return the optimiser steps of a stage."""
+    steps = job.training.steps or DEFAULT_STEPS
+    return steps if level.stage == FORWARD else max(1, round(SHARE * steps))
+
+
+def _train_level(
+    anew: Callable[[], TrainingJob], folder: Path, level: Level, progress: Callable[[int], object]
+) -> None:
+    """Do one stage of one net in a fresh copy of the job, from its checkpoint on if there is one."""
+    job = anew()
+    sampler, rng = cast("HierarchicalSampler", job.sampler), Rng(job.options.seed).child("train", level.name)
+    for earlier in level.after:
+        _take(job, folder, earlier)
+    sampler.train_only(level.key)
+    reached = 0
+
+    def show(done: int, record: dict[str, float]) -> None:
+        nonlocal reached
+        progress(done - reached)
+        reached = done
+
+    train(
+        sampler,
+        job.target,
+        _objective(job, level, Configurations(job.target, rng.child("data"))),
+        Plan(steps_of(job, level), job.training.learning_rate or RATES[level.stage], evaluate_every=0),
+        rng.child("steps"),
+        checkpoint=_path(folder, level),
+        fingerprint=_fingerprint(job, level),
+        progress=show,
+    )
+
+
+def _objective(job: TrainingJob, level: Level, configurations: Configurations) -> Objective:
+    training = job.training
+    if level.stage == FORWARD:
+        return cast("Objective", partial(forward_kl, configurations=configurations, batch=training.batch))
+    sites = cast("HierarchicalSampler", job.sampler).groups[level.key].region.fields.size
+    borders = max(LEAST_BORDERS, round(training.borders * min(1.0, FULL_BATCH_SITES / sites)))
+    reverse = partial(block_local_reverse_kl, borders=borders, crosses=training.crosses, configurations=configurations)
+    return cast("Objective", reverse)
+
+
+def _path(folder: Path, level: Level) -> Path:
+    return folder / f"{level.name}.safetensors"
+
+
+def _fingerprint(job: TrainingJob, level: Level) -> str:
+    return f"{job.fingerprint} {level.name}"
+
+
+def _result(job: TrainingJob, folder: Path, level: Level) -> Finished | None:
+    return finished(_path(folder, level), _fingerprint(job, level))
+
+
+def _take(job: TrainingJob, folder: Path, level: Level) -> float:
+    """Put the net of a finished stage into the job's sampler and return the seconds that the stage took."""
+    found = _result(job, folder, level)
+    if found is None:
+        raise RuntimeError(f"{level.name} is not finished; train it first")
+    net = cast("HierarchicalSampler", job.sampler).nets[level.key]
+    prefix = f"nets.{level.key}."
+    net.load_state_dict({n.removeprefix(prefix): t for n, t in found.weights.items() if n.startswith(prefix)})
+    return found.seconds
