@@ -26,7 +26,7 @@ from nmcmc.updates.run import run
 SMALL_SPINS, DRAWS_SMALL, DRAWS_LARGE = 32**2, 100_000, 20_000
 CHAINS, WARMUP = 16, 100
 SYSTEM = ("lattice", "boundary", "coupling", "field", "beta")
-NOTES = ("command", "seed", "steps", "objective", "grown_from")
+NOTES = ("seed", "steps", "objective", "grown_from")
 
 
 def measured(sampler, target, n, seed, name):
@@ -58,6 +58,7 @@ def card_of(path, n_draws, seed):
         **{key: whole[key] for key in SYSTEM},
         "sampler": kind_of(sampler),
         "options": sampler.options,
+        "command": f"{notes['command']} --out={path.name}" if "command" in notes else None,
         **{key: notes.get(key) for key in NOTES},
         **cost(path, notes),
         "n_draws": n,
