@@ -1,4 +1,4 @@
-"""`nmcmc train --grow-from`: nets of trained models in a new one, the same after an interruption, and said in its notes."""
+"""`nmcmc train --grow-from`: nets of trained models in a new one, also after an interruption, and said in its notes."""
 
 import hashlib
 import shlex

@@ -68,6 +68,13 @@ def test_exactly_the_equal_keys_are_taken_bit_for_bit(source):
     assert all(torch.equal(now[name], before[name]) for name in others)
 
 
+def test_a_64_torus_serves_a_128_torus_from_its_31x31_blocks_down():
+    small, large = (HierarchicalSampler(LatticeEnergy(Lattice((n, n))), BETA, width=1, rng=Rng(1)) for n in (64, 128))
+    taken = take_levels(large, small)
+    assert [key.rsplit("_", 1)[0] for key in taken] == ["block_31x31", "block_15x31", "block_15x15"]
+    assert large.keys[-3:] == taken
+
+
 def test_the_frozen_nets_are_those_taken_and_the_source_stays_free(source, grown):
     assert set(grown.keys) - set(grown.trained_keys) == set(grown.taken)
     assert source.trained_keys == source.keys
@@ -135,9 +142,7 @@ def test_a_sampler_of_frozen_nets_is_not_trained(source):
 
 
 def test_nets_of_their_own_sizes_are_stored_and_rebuilt(grown, tmp_path):
-    assert {name: set(grown.options[name]) for name in ("width", "depth")} == dict.fromkeys(
-        ("width", "depth"), set(grown.keys)
-    )
+    assert set(grown.options["width"]) == set(grown.options["depth"]) == set(grown.keys)
     assert set(grown.options["width"].values()) == {2, 3}
     save_sampler(tmp_path / "grown", grown)
     loaded, _, _ = load_sampler(tmp_path / "grown")
