@@ -99,6 +99,15 @@ def card_file(path):
     return path.with_name(path.name.removesuffix(ENDING) + ".json")
 
 
+def check(path):
+    """Stop if a file is no model by its name, or if its card would replace something else."""
+    old = card_file(path)
+    if not path.name.endswith(ENDING) or not path.is_file():
+        raise SystemExit(f"{path} is not there or does not end in {ENDING}; give model files named NAME{ENDING}")
+    if old.exists() and "weights_sha256" not in json.loads(old.read_text()):
+        raise SystemExit(f"{old} is no card and would be replaced; name the output of training NAME.train.json")
+
+
 def pick(entry):
     return {"value": entry["value"], "error": entry["error"]}
 
@@ -113,8 +122,10 @@ def main():
     options.add_argument("--n-draws", type=int, default=0, help="draws (default 100000, above 32x32 spins 20000)")
     args = options.parse_args()
     shipped = sorted(FOLDER.glob(f"*{ENDING}"))
-    cards = {}
-    for path in args.models or shipped:
+    cards, paths = {}, args.models or shipped
+    for path in paths:
+        check(path)
+    for path in paths:
         card = card_of(path, 2000 if args.quick else args.n_draws, args.seed)
         cards[card["name"]] = card
         if not args.quick:
