@@ -26,7 +26,7 @@ from nmcmc.updates.run import run
 SMALL_SPINS, DRAWS_SMALL, DRAWS_LARGE = 32**2, 100_000, 20_000
 CHAINS, WARMUP = 16, 100
 SYSTEM = ("lattice", "boundary", "coupling", "field", "beta")
-NOTES = ("command", "seed", "steps", "objective", "grown_from")
+NOTES = ("seed", "steps", "objective", "grown_from")
 
 
 def measured(sampler, target, n, seed, name):
@@ -58,6 +58,7 @@ def card_of(path, n_draws, seed):
         **{key: whole[key] for key in SYSTEM},
         "sampler": kind_of(sampler),
         "options": sampler.options,
+        "command": f"{notes['command']} --out={path.name}" if "command" in notes else None,
         **{key: notes.get(key) for key in NOTES},
         **cost(path, notes),
         "n_draws": n,
@@ -98,6 +99,15 @@ def card_file(path):
     return path.with_name(path.name.removesuffix(ENDING) + ".json")
 
 
+def check(path):
+    """Stop if a file is no model by its name, or if its card would replace something else."""
+    old = card_file(path)
+    if not path.name.endswith(ENDING) or not path.is_file():
+        raise SystemExit(f"{path} is not there or does not end in {ENDING}; give model files named NAME{ENDING}")
+    if old.exists() and "weights_sha256" not in json.loads(old.read_text()):
+        raise SystemExit(f"{old} is no card and would be replaced; name the output of training NAME.train.json")
+
+
 def pick(entry):
     return {"value": entry["value"], "error": entry["error"]}
 
@@ -112,8 +122,10 @@ def main():
     options.add_argument("--n-draws", type=int, default=0, help="draws (default 100000, above 32x32 spins 20000)")
     args = options.parse_args()
     shipped = sorted(FOLDER.glob(f"*{ENDING}"))
-    cards = {}
-    for path in args.models or shipped:
+    cards, paths = {}, args.models or shipped
+    for path in paths:
+        check(path)
+    for path in paths:
         card = card_of(path, 2000 if args.quick else args.n_draws, args.seed)
         cards[card["name"]] = card
         if not args.quick:

@@ -83,7 +83,9 @@ def models():
             compact(kl["value"], kl["error"]) if kl else "—",
             off.replace("-", "−"),
             *taus,
-            "—" if card["seconds"] is None else f"{card['seconds']:.0f} s on {card['cores']} cores",
+            "—"
+            if card["seconds"] is None
+            else f"{card['seconds']:.0f} s, {card['cores']} core{'s' * (card['cores'] != 1)}",
             str(card["parameters"]),
         ]
         rows.append(f"| {' | '.join(cells)} |")

@@ -62,6 +62,7 @@ def test_wheel_holds_every_data_file(wheel):
     data = [path for path in (ROOT / "nmcmc").rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}]
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {path.relative_to(ROOT).as_posix() for path in data} <= names
+    assert "nmcmc/models/ising2d-8-critical.safetensors" in names
 
 
 def test_wheel_imports_every_module(wheel, tmp_path):

@@ -52,3 +52,15 @@ def test_a_comparison_is_a_table_in_sigma():
 def test_versions_are_for_the_doctor():
     assert lines({"command": "doctor", "versions": {"torch": "2"}})[1:] == [["versions"], ["torch", "2"]]
     assert lines({"command": "run", "versions": {"torch": "2"}}) == [[]]
+
+
+def test_models_are_one_line_each_and_what_is_unknown_is_a_dash():
+    good = {"value": 0.9, "error": 0.01}
+    card = {"lattice": "8x8", "beta": 0.44, "ess_fraction": good, "kl": good, "seconds": 7.4, "bytes": 2048}
+    poor = card | {"kl": None, "seconds": None, "unreliable": ["too few draws"]}
+    head, first, second = text_of(
+        {"command": "models", "models": {"a": card | {"unreliable": []}, "b": poor}}
+    ).splitlines()
+    assert head.split() == ["name", "lattice", "beta", "ess_fraction", "kl", "training", "size"]
+    assert first.split() == ["a", "8x8", "0.44", "0.900(10)", "0.900(10)", "7", "s", "2", "KiB"]
+    assert second.split() == ["b", "8x8", "0.44", "0.900(10)", "—", "—", "2", "KiB", "UNRELIABLE"]

@@ -63,7 +63,10 @@ class TrainingJob:
         return "the lattice is one exactly summed block: there is nothing to train, and every draw is exact"
 
     def command(self, steps: int) -> str:
-        """Return the command line that does this job again, given how many steps were made; defaults are left out."""
+        """Return the command line that does this job again in as many steps, but for its ``--out``.
+
+        Defaults are left out, and so are the folders of models to grow from: they are of one machine only.
+        """
         words = ["nmcmc", "train"]
         for config in (self.system, self.net, replace(self.training, steps=steps, seconds=0.0)):
             values = {name: value_of(config, name) for name in flat_fields(type(config))}
@@ -73,7 +76,7 @@ class TrainingJob:
                 for name, value in values.items()
                 if value != value_of(usual, name)
             ]
-        words += [f"--grow-from={model}" for model in self.growth.models]
+        words += [f"--grow-from={Path(model).name}" for model in self.growth.models]
         words += ["--allow-beta-mismatch"] if self.growth.allow_beta_mismatch else []
         return shlex.join([*words, f"--seed={self.options.seed}"])
 

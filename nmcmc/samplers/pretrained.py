@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ ENDING = ".safetensors"
 
 
 def pretrained_names() -> list[str]:
-    """Return the names of the shipped models."""
-    return sorted(path.name.removesuffix(ENDING) for path in FOLDER.glob(f"*{ENDING}"))
+    """Return the names of the shipped models, numbers in them in numerical order."""
+    names = [path.name.removesuffix(ENDING) for path in FOLDER.glob(f"*{ENDING}")]
+    return sorted(names, key=lambda name: re.sub(r"\d+", lambda number: number[0].zfill(9), name))
 
 
 def card(name: str) -> dict[str, Any]:

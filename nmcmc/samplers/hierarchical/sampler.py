@@ -68,7 +68,7 @@ class HierarchicalSampler(nn.Module):
         self._windows: dict[str, Windows] = {}
 
     def _per_net(self, name: str, size: Size) -> Mapping[str, int]:
-        if isinstance(size, int):
+        if not isinstance(size, Mapping):
             return dict.fromkeys(self.groups, size)
         if set(size) != set(self.groups):
             raise ValueError(f"{name} is for the nets {', '.join(size)}; give one for each of {', '.join(self.groups)}")
