@@ -80,7 +80,7 @@ class SamplerConfig:
 
     sampler: str = setting("hierarchical", "kind of sampler", SAMPLERS)
     leaf: int = setting(7, "largest extent of an exactly summed block (hierarchical): 1, 3, 7 or 15")
-    width: int = setting(8, "hidden units per spin")
+    width: int = setting(8, "hidden units per spin; half as many for lines of more than 64 spins")
     depth: int = setting(1, "hidden layers")
 
     def __post_init__(self) -> None:

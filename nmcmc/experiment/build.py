@@ -12,6 +12,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Boundary, Lattice, LatticeEnergy
 from nmcmc.experiment.configurations import Configurations
 from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical.partition import merged, partition, region_of
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.store import AnySampler
@@ -22,6 +23,10 @@ from nmcmc.updates.heat_bath import HeatBath
 from nmcmc.updates.metropolis import Metropolis
 from nmcmc.updates.swendsen_wang import SwendsenWang
 from nmcmc.updates.wolff import Wolff
+
+
+LONG_LINE = 64
+"""Spins of the longest line whose net has the full width."""
 
 
 def build_energy(config: SystemConfig) -> LatticeEnergy:
@@ -53,7 +58,14 @@ def build_sampler(config: SamplerConfig, energy: LatticeEnergy, beta: float, rng
     """Return an untrained sampler."""
     if config.sampler == "made":
         return MADESampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
-    return HierarchicalSampler(energy, beta, leaf=config.leaf, width=config.width, depth=config.depth, rng=rng)
+    groups = merged(partition(region_of(energy), config.leaf).lines)
+    width = {group.region.key: _width(config.width, group.line.shape[1]) for group in groups}
+    return HierarchicalSampler(energy, beta, leaf=config.leaf, width=width, depth=config.depth, rng=rng)
+
+
+def _width(width: int, n_line: int) -> int:
+    """Return the hidden units per spin of a line: half as many for long ones, whose weights are many as it is."""
+    return width if n_line <= LONG_LINE else max(1, width // 2)
 
 
 def build_update(name: str, target: Boltzmann) -> Wolff | SwendsenWang | Metropolis | HeatBath:
