@@ -24,7 +24,6 @@ from nmcmc.updates.metropolis import Metropolis
 from nmcmc.updates.swendsen_wang import SwendsenWang
 from nmcmc.updates.wolff import Wolff
 
-
 LONG_LINE = 64
 """Spins of the longest line whose net has the full width."""
 
