@@ -1,4 +1,4 @@
-"""SIMD vectors inside kernels: eight doubles or sixteen floats with load, store, splat, minimum, maximum and + − × ÷.
+"""SIMD vectors inside kernels: eight doubles or sixteen floats with + − × ÷ and the functions below.
 
 LLVM cannot prove that rows of a NumPy array do not overlap, so short inner loops over lanes stay scalar; these vectors
 say what is meant. On processors with narrower registers LLVM splits them. Vectors live only inside compiled functions;
@@ -14,7 +14,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
 WIDTH = {np.dtype(np.float64): 8, np.dtype(np.float32): 16}
-FLAGS = ("contract", "nsz", "arcp", "reassoc")
+FLAGS = ("contract", "nsz")
+"""Products may join sums in one instruction; sums are added up in the order that is written."""
 
 
 class VectorType(types.Type):
@@ -101,6 +102,31 @@ def splat(typing_context, scalar):
     return kind(scalar), codegen
 
 
+@intrinsic
+def lanes(typing_context, array):
+    """Return how many elements a vector of a contiguous 1-D array has: a constant at compile time."""
+    kind = _kind_in(array)
+    if kind is None:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        return ir.Constant(context.get_value_type(types.intp), kind.width)
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def where_less(typing_context, a, b, yes, no):
+    """Return the vector of the elements of ``yes`` where a < b, else of ``no``."""
+    if not isinstance(a, VectorType) or not a == b == yes == no:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        return builder.select(builder.fcmp_ordered("<", *arguments[:2]), *arguments[2:])
+
+    return a(a, b, yes, no), codegen
+
+
 def _arithmetic(symbol, instruction):
     @intrinsic
     def compute(typing_context, a, b):
@@ -147,6 +173,14 @@ minimum, maximum = _selection("<"), _selection(">")
 
 if nb.config.DISABLE_JIT:
     minimum, maximum = np.minimum, np.maximum
+
+    def lanes(array):
+        """Return how many elements a vector of a contiguous 1-D array has."""
+        return WIDTH[array.dtype]
+
+    def where_less(a, b, yes, no):
+        """Return the vector of the elements of ``yes`` where a < b, else of ``no``."""
+        return np.where(a < b, yes, no)
 
     def load(array, index):
         """Return the vector that starts at a flat index of a contiguous 1-D array."""
