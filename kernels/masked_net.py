@@ -14,6 +14,7 @@ from nmcmc.kernels.simd import (
     maximum,
     minimum,
     nearest,
+    prefetch,
     splat,
     store,
     times_power_of_two,
@@ -164,7 +165,8 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
     Parameters
     ----------
     spins (batch, n_sites) int8 : borders are read, lines are written.
-    border (n_blocks, n_border), line (n_blocks, n_line) : sites of every block.
+    border (n_blocks, n_border), line (n_blocks, n_line) : sites of every block, unsigned: numba would ask of every
+        signed index whether it counts from the end.
     uniforms (batch, n_sites) : the number at a site decides its spin.
     first (n_line · width, n_input), middle (depth − 1, n_line · width, n_line · width), last (n_line, n_line · width),
     skip (n_line, n_input) : masked float32 weights, inputs = border then line; hidden_bias (depth, n_line · width),
@@ -178,15 +180,18 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
     hidden = np.empty((depth, n_line * width * LANES), dtype=np.float32)
     logit, number = np.empty(GROUP * LANES, dtype=np.float32), np.empty(LANES)
     product, total = np.empty(LANES), np.empty(LANES)
-    row, block = np.empty(LANES, dtype=np.int64), np.empty(LANES, dtype=np.int64)
+    row, block = np.empty(LANES, dtype=np.uint64), np.empty(LANES, dtype=np.uint64)
     for begin in range(start, stop, LANES):
         product[:], total[:] = 1.0, 0.0
         for l in range(LANES):
             row[l], block[l] = divmod(min(begin + l, stop - 1), n_blocks)
+            prefetch(uniforms, row[l], line[block[l], 0])
             for j in range(n_border):
                 x[j * LANES + l] = spins[row[l], border[block[l], j]]
         for i in range(n_line):
             known, g = n_border + i, i % GROUP
+            for l in range(LANES if i + 1 < n_line else 0):
+                prefetch(uniforms, row[l], line[block[l], i + 1])  # neighbours in a line may be rows apart in memory
             if g == 0:
                 n = min(GROUP, n_line - i)
                 _fill(logit, 0, bias, i, n)

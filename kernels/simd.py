@@ -142,6 +142,29 @@ def widen(typing_context, array, index):
 
 
 @intrinsic
+def prefetch(typing_context, array, i, j):
+    """Start loading array[i, j] into the cache; i, j not negative."""
+    if not isinstance(array, types.Array) or array.ndim != 2:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        indices = [
+            context.cast(builder, value, kind, types.uintp) for value, kind in zip(arguments[1:], (i, j), strict=True)
+        ]
+        data = context.make_array(array)(context, builder, arguments[0])
+        pointer = cgutils.get_item_pointer(context, builder, array, data, indices)
+        pointer = builder.bitcast(pointer, cgutils.voidptr_t)
+        flag = ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, flag, flag, flag]), "llvm.prefetch.p0"
+        )
+        builder.call(function, [pointer, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, i, j), codegen
+
+
+@intrinsic
 def nearest(typing_context, a):
     """Return the whole numbers nearest to a vector of doubles."""
     if a != vector64:
@@ -164,7 +187,9 @@ def times_power_of_two(typing_context, a, k):
         return None
 
     def codegen(context, builder, signature, arguments):
-        kind, short, long = (ir.VectorType(t, vector64.width) for t in (ir.DoubleType(), ir.IntType(32), ir.IntType(64)))
+        kind, short, long = (
+            ir.VectorType(t, vector64.width) for t in (ir.DoubleType(), ir.IntType(32), ir.IntType(64))
+        )
         k = builder.sext(builder.fptosi(arguments[1], short), long)
         half = builder.ashr(k, ir.Constant(long, [1] * vector64.width))
         product = arguments[0]
@@ -223,6 +248,9 @@ minimum, maximum = _selection("<"), _selection(">")
 
 if nb.config.DISABLE_JIT:
     minimum, maximum, nearest = np.minimum, np.maximum, np.rint
+
+    def prefetch(array, i, j):
+        """Start loading array[i, j] into the cache."""
 
     def widen(array, index):
         """Return the eight doubles of the floats that start at a flat index of a contiguous 1-D float32 array."""
