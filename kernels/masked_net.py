@@ -9,18 +9,8 @@ import math
 import numba as nb
 import numpy as np
 
-from nmcmc.kernels.simd import (
-    load,
-    maximum,
-    minimum,
-    nearest,
-    prefetch,
-    splat,
-    store,
-    times_power_of_two,
-    where_less,
-    widen,
-)
+from nmcmc.kernels.simd import load, maximum, minimum, prefetch, splat, store, where_less
+from nmcmc.kernels.simd_double import exp, widen
 
 LANES = 64
 GROUP = 4
@@ -32,10 +22,6 @@ P = np.array(
     dtype=np.float32,
 )
 Q = np.array([1.0, 0.46461454034, 0.024691849947, 0.00026193182567], dtype=np.float32)
-
-
-TAYLOR = 1 / np.cumprod([1.0, *range(1, 13)])
-LOG2_E, LOG_2 = 1 / math.log(2), math.log(2)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -51,18 +37,6 @@ def _tanh(x, begin, end):
         for k in range(2, -1, -1):
             q = q * z + splat(Q[k])
         store(x, i, t * p / q)
-
-
-@nb.njit(cache=True, nogil=True)
-def _exp(x):
-    """Return exp x of a vector of doubles x ≤ 0: 2^k exp r with |r| ≤ ½ ln 2."""
-    x = maximum(splat(-1000.0), x)
-    k = nearest(x * splat(LOG2_E))
-    r = x - k * splat(LOG_2)
-    p = splat(TAYLOR[12])
-    for j in range(11, -1, -1):
-        p = p * r + splat(TAYLOR[j])
-    return times_power_of_two(p, k)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -147,7 +121,7 @@ def _decide(logit, at, number, product, total):
     zero, one = splat(0.0), splat(1.0)
     for l in range(0, LANES, 8):
         z = widen(logit, at + l)
-        small = _exp(zero - maximum(zero - z, z))
+        small = exp(zero - maximum(zero - z, z))
         both = one + small
         up = where_less(zero, z, one, small)
         spin = where_less(load(number, l) * both, up, one, zero - one)

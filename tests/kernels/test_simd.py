@@ -7,20 +7,8 @@ import numpy as np
 import pytest
 import tiny_kernels
 
-from nmcmc.kernels.simd import (
-    WIDTH,
-    lanes,
-    load,
-    maximum,
-    minimum,
-    nearest,
-    prefetch,
-    splat,
-    store,
-    times_power_of_two,
-    where_less,
-    widen,
-)
+from nmcmc.kernels.simd import WIDTH, lanes, load, maximum, minimum, prefetch, splat, store, where_less
+from nmcmc.kernels.simd_double import exp, nearest, times_power_of_two, widen
 
 TYPES = [np.float32, np.float64]
 
@@ -117,6 +105,21 @@ def test_widen_nearest_and_times_power_of_two_are_those_of_numpy():
     np.testing.assert_array_equal(out[:8], x[1:9].astype(np.float64))
     np.testing.assert_array_equal(out[8:16], np.rint(k[:8]))
     np.testing.assert_array_equal(out[16:], np.ldexp(k[8:], np.rint(k[:8]).astype(int)))
+
+
+@nb.njit
+def exponential(x, out):
+    store(out, 0, exp(load(x, 0)))
+
+
+def test_exp_of_what_is_not_positive():
+    rows = np.concatenate([-np.linspace(0, 750, 8000), [0.0, -1e-300, -1e4, -np.inf, -708.5, -745, -746, -2e9]])
+    for x in rows.reshape(-1, 8):
+        out = np.empty(8)
+        exponential(x, out)
+        np.testing.assert_allclose(out, np.exp(x), rtol=1e-13, atol=5e-324)
+    exponential(np.full(8, np.nan), out)
+    assert np.isnan(out).all()
 
 
 @nb.njit

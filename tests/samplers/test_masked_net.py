@@ -1,6 +1,5 @@
 import math
 
-import numba as nb
 import numpy as np
 import pytest
 import torch
@@ -8,7 +7,6 @@ from perturbed import perturbed
 
 from nmcmc.exact.enumeration import all_states
 from nmcmc.kernels import masked_net as kernel
-from nmcmc.kernels.simd import load, store
 from nmcmc.samplers.masked_net import MaskedNet, log_prob_of_logits
 
 SIZES = [(0, 1), (1, 1), (0, 6), (5, 4), (30, 15), (2, 33)]
@@ -230,21 +228,6 @@ def test_the_kernel_s_tanh_is_tanh():
     opposite = -x
     kernel._tanh(opposite, 0, len(y))
     np.testing.assert_array_equal(opposite, -y)
-
-
-@nb.njit
-def exponential(x, out):
-    store(out, 0, kernel._exp(load(x, 0)))
-
-
-def test_the_kernel_s_exp_is_exp():
-    rows = np.concatenate([-np.linspace(0, 750, 8000), [0.0, -1e-300, -1e4, -np.inf, -708.5, -745, -746, -2e9]])
-    for x in rows.reshape(-1, 8):
-        out = np.empty(8)
-        exponential(x, out)
-        np.testing.assert_allclose(out, np.exp(x), rtol=1e-13, atol=5e-324)
-    exponential(np.full(8, np.nan), out)
-    assert np.isnan(out).all()
 
 
 @pytest.mark.parametrize("n", [999, 1000, 1001, 2003])
