@@ -50,10 +50,7 @@ def _accumulate_one(weights, begin, first, end, x, out, at):
         b = b + w * load(x, i + 16)
         c = c + w * load(x, i + 32)
         d = d + w * load(x, i + 48)
-    store(out, at, a)
-    store(out, at + 16, b)
-    store(out, at + 32, c)
-    store(out, at + 48, d)
+    _store_row(out, at, a, b, c, d)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -75,14 +72,14 @@ def _accumulate_four(weights, begin, stride, first, end, x, out, at):
         c0, c1, c2, c3 = c0 + w * x0, c1 + w * x1, c2 + w * x2, c3 + w * x3
         w = splat(weights[begin + 3 * stride + m])
         d0, d1, d2, d3 = d0 + w * x0, d1 + w * x1, d2 + w * x2, d3 + w * x3
-    _store_four(out, at, a0, a1, a2, a3)
-    _store_four(out, i, b0, b1, b2, b3)
-    _store_four(out, j, c0, c1, c2, c3)
-    _store_four(out, k, d0, d1, d2, d3)
+    _store_row(out, at, a0, a1, a2, a3)
+    _store_row(out, i, b0, b1, b2, b3)
+    _store_row(out, j, c0, c1, c2, c3)
+    _store_row(out, k, d0, d1, d2, d3)
 
 
 @nb.njit(cache=True, nogil=True)
-def _store_four(out, at, a, b, c, d):
+def _store_row(out, at, a, b, c, d):
     store(out, at, a)
     store(out, at + 16, b)
     store(out, at + 32, c)
@@ -131,6 +128,19 @@ def _decide(logit, at, number, product, total):
 
 
 @nb.njit(cache=True, nogil=True)
+def _hidden_units(first, middle, hidden_bias, x, hidden, i, known, width):
+    """Compute the hidden units of position i, layer by layer; the first sees ``known`` inputs."""
+    at = i * width * LANES
+    for d in range(len(hidden)):
+        _fill(hidden[d], at, hidden_bias[d], i * width, width)
+        if d == 0:
+            _accumulate(first, i * width, width, 0, known, x, hidden[d], at)
+        else:
+            _accumulate(middle[d - 1], i * width, width, 0, (i + 1) * width, hidden[d - 1], hidden[d], at)
+        _tanh(hidden[d], at, at + width * LANES)
+
+
+@nb.njit(cache=True, nogil=True)
 def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, bias, width, start, stop, log_q):
     """Draw the line of every block given its border, and write log q of each line.
 
@@ -171,15 +181,7 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
                 _fill(logit, 0, bias, i, n)
                 _accumulate(skip, i, n, 0, known, x, logit, 0)
                 _accumulate(last, i, n, 0, i * width, hidden[depth - 1], logit, 0)
-            for d in range(depth):
-                at = i * width * LANES
-                _fill(hidden[d], at, hidden_bias[d], i * width, width)
-                if d == 0:
-                    _accumulate(first, i * width, width, 0, known, x, hidden[d], at)
-                else:
-                    # a layer reads units of the layer before up to its own position
-                    _accumulate(middle[d - 1], i * width, width, 0, (i + 1) * width, hidden[d - 1], hidden[d], at)
-                _tanh(hidden[d], at, at + width * LANES)
+            _hidden_units(first, middle, hidden_bias, x, hidden, i, known, width)
             _accumulate(skip, i, 1, known - g, known, x, logit, g * LANES)
             _accumulate(last, i, 1, (i - g) * width, (i + 1) * width, hidden[depth - 1], logit, g * LANES)
             for l in range(LANES):
