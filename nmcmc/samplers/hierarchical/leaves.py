@@ -76,7 +76,7 @@ class Leaves:
     def log_z(self, spins: Tensor) -> Tensor:
         """Return log Z(border) of every leaf, (batch, n_blocks) float64, for int8 spins (batch, n_sites).
 
-        It is that of `draw` to the last bit, and off by at most 1e−6 where the kernel sums in float32.
+        It is that of `draw` to the last bit, and right to about 1e−6 where the kernel sums in float32.
         """
         return self._run(spins, None)
 
