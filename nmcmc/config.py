@@ -95,7 +95,7 @@ class TrainingConfig:
     """What is minimised, how and for how long."""
 
     objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
-    steps: int = setting(0, "optimiser steps; 0: as many as fit into the seconds")
+    steps: int = setting(0, "optimiser steps, of forward KL per net (by-level); 0: by the seconds, or 4000 (by-level)")
     seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; excludes steps")
     learning_rate: float = setting(0.0, "peak of the learning rate; 0: 0.01, or 0.0015 and 0.002 (by-level)")
     batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
@@ -109,6 +109,8 @@ class TrainingConfig:
         _require(0 <= self.seconds < math.inf, "seconds", self.seconds, "a finite time ≥ 0")
         if self.steps and self.seconds:
             raise ValueError(f"steps ({self.steps}) and seconds ({self.seconds:g}) exclude each other; give one")
+        if self.objective == "by-level" and self.seconds:
+            raise ValueError(f"seconds is {self.seconds:g}, but objective 'by-level' trains by steps; give --steps")
         _require(0 <= self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number ≥ 0")
         _require(self.batch >= 2, "batch", self.batch, "at least 2")
         _require(self.borders >= 1, "borders", self.borders, "at least 1")

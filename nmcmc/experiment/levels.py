@@ -28,7 +28,8 @@ RATES = {FORWARD: 0.0015, REVERSE: 0.002}
 """Peaks of the learning rate, unless one is given."""
 SHARE = 0.25
 """Steps of reverse KL for each step of forward KL."""
-DEFAULT_STEPS = 4000
+LEVEL_STEPS = 4000
+"""Steps of forward KL of each net, unless steps are given."""
 FINISHED_SITES = 64 * 64
 """Sites of the largest region that is finished by reverse KL: of larger ones a draw costs more than it teaches."""
 FULL_BATCH_SITES = 32 * 32
@@ -75,7 +76,7 @@ def train_levels(job: TrainingJob, folder: Path, workers: int) -> float:
     FloatingPointError, RuntimeError : if training breaks down.
     """
     levels = levels_of(cast("HierarchicalSampler", job.sampler))
-    folder.mkdir(parents=True, exist_ok=True)
+    _open(folder, levels)
     left = [level for level in levels if _result(job, folder, level) is None]
     done = sum(steps_of(job, level) for level in levels if level not in left)
     work = partial(_train_level, job.anew, folder)
@@ -90,7 +91,7 @@ def train_levels(job: TrainingJob, folder: Path, workers: int) -> float:
 
 def steps_of(job: TrainingJob, level: Level) -> int:
     """Return the optimiser steps of a stage."""
-    steps = job.training.steps or DEFAULT_STEPS
+    steps = job.training.steps
     return steps if level.stage == FORWARD else max(1, round(SHARE * steps))
 
 
@@ -130,6 +131,14 @@ def _objective(job: TrainingJob, level: Level, configurations: Configurations) -
     borders = max(LEAST_BORDERS, round(training.borders * min(1.0, FULL_BATCH_SITES / sites)))
     reverse = partial(block_local_reverse_kl, borders=borders, crosses=training.crosses, configurations=configurations)
     return cast("Objective", reverse)
+
+
+def _open(folder: Path, levels: list[Level]) -> None:
+    """Make the folder of checkpoints; refuse one that holds those of other nets, or a file in its place."""
+    strangers = set(folder.glob("*.safetensors")) - {_path(folder, level) for level in levels}
+    if folder.is_file() or strangers:
+        raise ValueError(f"checkpoint {folder} belongs to a run with other settings; give the same, or another output")
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _path(folder: Path, level: Level) -> Path:

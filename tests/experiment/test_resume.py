@@ -105,7 +105,7 @@ def check_kills(line, tmp_path, monkeypatch, moments=None):
 
 @pytest.mark.parametrize("objective", ["block-local", "forward-kl"])
 def test_training(tmp_path, monkeypatch, objective):
-    monkeypatch.setattr("nmcmc.experiment.build.DATA_CONFIGURATIONS", 64)
+    monkeypatch.setattr("nmcmc.experiment.configurations.EVERY", 2)
     assert (
         check_kills(f"{TRAIN} --objective {objective}", tmp_path, monkeypatch) == 6
     )  # checkpoints of 0 … 3 steps, model, checkpoint discarded
