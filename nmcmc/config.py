@@ -79,7 +79,7 @@ class SamplerConfig:
     """The kind and size of the networks."""
 
     sampler: str = setting("hierarchical", "kind of sampler", SAMPLERS)
-    leaf: int = setting(7, "largest extent of an exactly summed block (hierarchical): 1, 3, 7 or 15")
+    leaf: int = setting(7, "largest short side of an exactly summed block (hierarchical): 1, 3, 7 or 15")
     width: int = setting(8, "hidden units per spin")
     depth: int = setting(1, "hidden layers")
 
@@ -96,7 +96,7 @@ class TrainingConfig:
 
     objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
     steps: int = setting(0, "optimiser steps, of forward KL per net (by-level); 0: by the seconds, or 4000 (by-level)")
-    seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; excludes steps")
+    seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; not by-level")
     learning_rate: float = setting(0.0, "peak of the learning rate; 0: 0.01, or 0.0015 and 0.002 (by-level)")
     batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
     borders: int = setting(64, "borders per step and net (block-local, by-level)")

@@ -23,7 +23,7 @@ class Configurations:
     """Configurations of a target for a step of training: other ones every ``EVERY`` steps.
 
     They depend on seed and step only, so that interrupted training goes on bit for bit. Each set comes from chains
-    that begin ordered (see `ordered`) and forget that first: by clusters, as many a sweep as flip every spin once on average, or by
+    that begin ordered and forget that first: by clusters, as many a sweep as flip every spin once on average, or by
     heat bath in a field.
 
     Parameters
