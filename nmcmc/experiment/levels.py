@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from nmcmc.atomic import sweep
 from nmcmc.experiment.configurations import Configurations
 from nmcmc.experiment.workers import side_by_side
 from nmcmc.random import Rng
@@ -134,11 +135,13 @@ def _objective(job: TrainingJob, level: Level, configurations: Configurations) -
 
 
 def _open(folder: Path, levels: list[Level]) -> None:
-    """Make the folder of checkpoints; refuse one that holds those of other nets, or a file in its place."""
+    """Make the folder of checkpoints and sweep it; refuse one that holds those of other nets, or a file instead."""
     strangers = set(folder.glob("*.safetensors")) - {_path(folder, level) for level in levels}
     if folder.is_file() or strangers:
         raise ValueError(f"checkpoint {folder} belongs to a run with other settings; give the same, or another output")
     folder.mkdir(parents=True, exist_ok=True)
+    for level in levels:
+        sweep(_path(folder, level))
 
 
 def _path(folder: Path, level: Level) -> Path:

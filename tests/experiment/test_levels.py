@@ -236,6 +236,18 @@ def test_other_settings_do_not_go_on(interrupted, change):
     assert call(f"{LINE} --resume").code in (0, 3)
 
 
+def test_temporary_files_of_killed_workers_are_swept(interrupted):
+    path = min((interrupted / "out.checkpoint").iterdir())
+    left = path.with_name(f".{path.name}.01234567.tmp")
+    left.write_bytes(b"half")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nmcmc.experiment.commands.save_sampler", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            call(f"{LINE} --resume")
+    assert path.exists()
+    assert not left.exists()
+
+
 def test_the_checkpoint_of_another_objective_does_not_go_on(folder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("nmcmc.experiment.commands.save_sampler", lambda *args: 1 / 0)

@@ -145,10 +145,11 @@ def test_main_job_at_every_moment(tmp_path, monkeypatch, no_figures, change):
     ("line", "fatal"),
     [
         (TRAIN, 1),
+        pytest.param(f"{TRAIN} --objective by-level --threads 1", 5, marks=pytest.mark.slow),
         pytest.param(LINES["baseline"], 2, marks=pytest.mark.slow),
         pytest.param(RUN, 7, marks=pytest.mark.slow),
     ],
-    ids=["train", "baseline", "run"],
+    ids=["train", "by-level", "baseline", "run"],
 )
 def test_a_killed_process_leaves_nothing_that_stays(tmp_path, monkeypatch, line, fatal):
     """SIGKILL runs no handler: temporary files stay until the job goes on."""
