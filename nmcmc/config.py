@@ -79,7 +79,7 @@ class SamplerConfig:
     """The kind and size of the networks."""
 
     sampler: str = setting("hierarchical", "kind of sampler", SAMPLERS)
-    leaf: int = setting(7, "largest extent of an exactly summed block (hierarchical): 1, 3, 7 or 15")
+    leaf: int = setting(7, "largest short side of an exactly summed block (hierarchical): 1, 3, 7 or 15")
     width: int = setting(8, "hidden units per spin; half as many for lines of more than 64 spins")
     depth: int = setting(1, "hidden layers")
 
@@ -95,8 +95,10 @@ class TrainingConfig:
     """What is minimised, how and for how long."""
 
     objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
-    steps: int = setting(0, "optimiser steps; 0: as many as fit into the seconds")
-    seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; excludes steps")
+    steps: int = setting(
+        0, "optimiser steps; of each stage of each net (by-level); 0: by the seconds, or 4000 (by-level)"
+    )
+    seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; not by-level")
     learning_rate: float = setting(0.0, "peak of the learning rate; 0: 0.01, or 0.0015 and 0.002 (by-level)")
     batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
     borders: int = setting(64, "borders per step and net (block-local, by-level)")
@@ -109,6 +111,8 @@ class TrainingConfig:
         _require(0 <= self.seconds < math.inf, "seconds", self.seconds, "a finite time ≥ 0")
         if self.steps and self.seconds:
             raise ValueError(f"steps ({self.steps}) and seconds ({self.seconds:g}) exclude each other; give one")
+        if self.objective == "by-level" and self.seconds:
+            raise ValueError(f"seconds is {self.seconds:g}, but objective 'by-level' trains by steps; give --steps")
         _require(0 <= self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number ≥ 0")
         _require(self.batch >= 2, "batch", self.batch, "at least 2")
         _require(self.borders >= 1, "borders", self.borders, "at least 1")

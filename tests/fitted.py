@@ -43,8 +43,7 @@ def _maximise_likelihood(sampler, data, steps, rng, rate=1e-2):
     optimizer = torch.optim.Adam([p for p in sampler.parameters() if p.requires_grad], lr=rate)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-        batch = data[torch.from_numpy(rng.generator.integers(0, len(data), 256))]
-        loss = sampler.cross_entropy(batch, rng.child(step))
+        loss = sampler.cross_entropy(data, 256, rng.child(step))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

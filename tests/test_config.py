@@ -121,7 +121,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         (TrainingConfig, "objective", ["kl"]),
         (TrainingConfig, "steps", [-1]),
         (TrainingConfig, "seconds", [-1.0, math.nan, math.inf]),
-        (TrainingConfig, "learning_rate", [0.0, math.nan, math.inf, -1.0]),
+        (TrainingConfig, "learning_rate", [math.nan, math.inf, -1.0]),
         (TrainingConfig, "batch", [1]),
         (TrainingConfig, "borders", [0]),
         (TrainingConfig, "crosses", [1]),
@@ -168,6 +168,12 @@ def test_the_later_of_steps_and_seconds_wins():
     assert override({"steps": 5}, {"seed": 2}) == {"steps": 5, "seed": 2}
     with pytest.raises(ValueError, match="exclude each other"):
         build(TrainingConfig, override({}, {"steps": 5, "seconds": 2.0}))
+
+
+def test_training_by_level_goes_by_steps():
+    with pytest.raises(ValueError, match="seconds is 2, but objective 'by-level' trains by steps; give --steps"):
+        build(RunConfig, {"objective": "by-level", "seconds": 2.0})
+    assert build(RunConfig, {"objective": "by-level"}).training.steps == DEFAULT_STEPS
 
 
 def test_differences_name_settings_and_both_values():

@@ -5,7 +5,7 @@ import sys
 import numba as nb
 import numpy as np
 
-from nmcmc.kernels import leaf_transfer, masked_net
+from nmcmc.kernels import leaf_transfer, masked_net, windows
 
 
 def net_case():
@@ -38,10 +38,24 @@ def leaf_case(dtype):
     return spins, log_z
 
 
+def window_case():
+    """Windows of one border and two line spins in two views of a 3×4 lattice, two configurations."""
+    rng = np.random.default_rng(3)
+    spins = rng.choice(np.array([-1, 1], dtype=np.int8), size=(2, 12))
+    rows, columns, extents = np.array([[0, 1, 2], [2, 1, 0]]), np.array([[3, 0, 1], [0, 0, 2]]), np.array([3, 4])
+    configuration, view, shift = rng.integers(0, 2, 9), rng.integers(0, 2, 9), rng.integers(0, 3, (9, 2))
+    pulls = np.arange(0, 25, 2), rng.integers(0, 12, 24), rng.normal(size=24), rng.normal(size=12)
+    out, chance = np.zeros((9, 3), dtype=np.float32), np.zeros((9, 2), dtype=np.float32)
+    windows.windows(spins, rows, columns, extents, configuration, view, shift, 1, *pulls, 0, 9, out, chance)
+    return out, chance
+
+
 def run():
     """Return the results by name."""
     names = ("net_spins", "net_log_q", "leaf_spins", "leaf_log_z", "leaf64_spins", "leaf64_log_z")
-    return dict(zip(names, (*net_case(), *leaf_case(np.float32), *leaf_case(np.float64)), strict=True))
+    names += ("window_spins", "window_chances")
+    cases = (*net_case(), *leaf_case(np.float32), *leaf_case(np.float64), *window_case())
+    return dict(zip(names, cases, strict=True))
 
 
 if __name__ == "__main__":

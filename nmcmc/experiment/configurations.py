@@ -70,15 +70,32 @@ class Configurations:
         return torch.from_numpy(chain.spins.reshape(-1, self.target.n_spins).copy())
 
     def _start(self, rng: Rng) -> Spins:
-        """Return ordered configurations: along the field, or up and down at random."""
-        up = 2 * rng.generator.integers(0, 2, N_CHAINS, dtype=np.int8) - 1
-        sign = np.sign(self.energy.fields.sum()).astype(np.int8)
-        return np.repeat((np.full_like(up, sign) if sign else up)[:, None], self.target.n_spins, axis=1)
+        """Return ordered configurations: along the field, or as the couplings want it, each sign at random."""
+        sign = 2 * rng.generator.integers(0, 2, N_CHAINS, dtype=np.int8) - 1
+        along = np.sign(self.energy.fields.sum()).astype(np.int8)
+        if along:
+            return np.full((N_CHAINS, self.target.n_spins), along)
+        return np.outer(sign, ordered(self.energy))
 
     def _clusters_of_a_sweep(self, rng: Rng) -> int:
         """Return how many clusters flip n_spins spins, from the later half of some that begin ordered."""
         update = Wolff(self.target)
-        state = update.init(np.ones((1, self.target.n_spins), dtype=np.int8))
+        state = update.init(ordered(self.energy)[None])
         _, _, info = update.block(state, rng, 2 * _PILOT)
         size = float(info["cluster_size"][0, _PILOT:].mean())
         return max(1, round(self.target.n_spins / size))
+
+
+def ordered(energy: PairwiseEnergy) -> Spins:
+    """Return spins (n_spins,) that satisfy every bond of a spanning tree: a ground state if nothing is frustrated."""
+    start, neighbour, coupling = (array.tolist() for array in energy.adjacency())
+    spins = [0] * energy.n_spins
+    for root in range(energy.n_spins):
+        found = [] if spins[root] else [root]
+        spins[root] = spins[root] or 1
+        for site in found:
+            for k in range(start[site], start[site + 1]):
+                if not spins[neighbour[k]]:
+                    spins[neighbour[k]] = spins[site] if coupling[k] >= 0 else -spins[site]
+                    found.append(neighbour[k])
+    return np.array(spins, dtype=np.int8)

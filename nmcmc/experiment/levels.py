@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from nmcmc.atomic import sweep
 from nmcmc.experiment.configurations import Configurations
 from nmcmc.experiment.workers import side_by_side
 from nmcmc.random import Rng
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 FORWARD, REVERSE = "forward", "reverse"
 RATES = {FORWARD: 0.0015, REVERSE: 0.002}
 """Peaks of the learning rate, unless one is given."""
-SHARE = 1.0
-"""Steps of reverse KL for each step of forward KL."""
-DEFAULT_STEPS = 4000
+LEVEL_STEPS = 4000
+"""Steps of each stage of each net, unless steps are given."""
 FINISHED_SPINS = 128 * 128
 """Spins of the largest region that is finished by reverse KL: of larger ones a draw costs more than it teaches."""
 
@@ -71,23 +71,17 @@ def train_levels(job: TrainingJob, folder: Path, workers: int) -> float:
     FloatingPointError, RuntimeError : if training breaks down.
     """
     levels = levels_of(cast("HierarchicalSampler", job.sampler))
-    folder.mkdir(parents=True, exist_ok=True)
+    _open(folder, levels)
     left = [level for level in levels if _result(job, folder, level) is None]
-    done = sum(steps_of(job, level) for level in levels if level not in left)
+    total, done = (job.training.steps * len(some) for some in (levels, [x for x in levels if x not in left]))
     work = partial(_train_level, job.anew, folder)
-    with job.options.bar(sum(steps_of(job, level) for level in levels), "training levels", "step", done) as bar:
+    with job.options.bar(total, "training levels", "step", done) as bar:
         if workers > 1:
             side_by_side(work, left, workers, bar.update)
         else:
             for level in left:
                 work(level, bar.update)
     return sum(_take(job, folder, level) for level in levels)
-
-
-def steps_of(job: TrainingJob, level: Level) -> int:
-    """Return the optimiser steps of a stage."""
-    steps = job.training.steps or DEFAULT_STEPS
-    return steps if level.stage == FORWARD else max(1, round(SHARE * steps))
 
 
 def _train_level(
@@ -110,7 +104,7 @@ def _train_level(
         sampler,
         job.target,
         _objective(job, level, Configurations(job.target, rng.child("data"))),
-        Plan(steps_of(job, level), job.training.learning_rate or RATES[level.stage], evaluate_every=0),
+        Plan(job.training.steps, job.training.learning_rate or RATES[level.stage], evaluate_every=0),
         rng.child("steps"),
         checkpoint=_path(folder, level),
         fingerprint=_fingerprint(job, level),
@@ -124,6 +118,16 @@ def _objective(job: TrainingJob, level: Level, configurations: Configurations) -
         return cast("Objective", partial(forward_kl, configurations=configurations, batch=given.batch))
     objective = partial(block_local_reverse_kl, borders=given.borders, crosses=given.crosses)
     return cast("Objective", partial(objective, configurations=configurations))
+
+
+def _open(folder: Path, levels: list[Level]) -> None:
+    """Make the folder of checkpoints and sweep it; refuse one that holds those of other nets, or a file instead."""
+    strangers = set(folder.glob("*.safetensors")) - {_path(folder, level) for level in levels}
+    if folder.is_file() or strangers:
+        raise ValueError(f"checkpoint {folder} belongs to a run with other settings; give the same, or another output")
+    folder.mkdir(parents=True, exist_ok=True)
+    for level in levels:
+        sweep(_path(folder, level))
 
 
 def _path(folder: Path, level: Level) -> Path:

@@ -17,7 +17,7 @@ from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, flat_field
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment.build import build_objective, build_sampler, build_target, default_objective, lattice_energy
 from nmcmc.experiment.growth import Growth
-from nmcmc.experiment.levels import train_levels
+from nmcmc.experiment.levels import LEVEL_STEPS, train_levels
 from nmcmc.experiment.options import Options
 from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
@@ -117,6 +117,8 @@ def prepare(
     rng = Rng(options.seed).child("train", "init")
     sampler = build_sampler(net, lattice_energy(target), target.beta, rng).to(options.device)
     objective = default_objective(training, sampler)
+    if objective == "by-level":
+        training = replace(training, steps=training.steps or LEVEL_STEPS)
     growth = growth or Growth()
     grown_from = growth.into(sampler)
     trainable = any(p.requires_grad for p in sampler.parameters())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import queue
 import signal
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
 
@@ -22,8 +22,6 @@ class Piece(Protocol):
 
 
 P = TypeVar("P", bound=Piece)
-_POLL = 1.0
-"""Seconds after which a worker that died without a word is noticed."""
 
 
 def side_by_side(
@@ -34,7 +32,8 @@ def side_by_side(
 ) -> None:
     """Do ``work(piece, progress)`` for every piece in a process of its own, of one thread, ``workers`` at a time.
 
-    Processes are spawned: a fork after threads have run can hang. They end with this one.
+    Processes are spawned: a fork after threads have run can hang. They end with this one; if it is killed, as soon as
+    they have progress to report.
 
     Parameters
     ----------
@@ -45,51 +44,60 @@ def side_by_side(
     The error of the first piece that fails, after the others were stopped. RuntimeError : if a process dies.
     """
     context = multiprocessing.get_context("spawn")
-    messages: Any = context.Queue()
-    waiting, running = list(pieces), dict[int, tuple[P, SpawnProcess]]()
+    waiting, running = list(pieces), dict[Any, tuple[P, SpawnProcess]]()
     try:
         while waiting or running:
             undone = [*waiting, *(piece for piece, _ in running.values())]
             ready = [piece for piece in waiting if not any(other in undone for other in piece.after)]
             for piece in ready[: workers - len(running)]:
-                number = pieces.index(piece)
-                process = context.Process(target=_process, args=(work, piece, number, messages), daemon=True)
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_process, args=(work, piece, sender), daemon=True)
                 process.start()
-                running[number] = piece, process
+                sender.close()  # the worker has the only other end: the pipe ends when it dies
+                running[receiver] = piece, process
                 waiting.remove(piece)
-            _listen(messages, running, progress)
+            for heard in wait(list(running)):
+                _hear(heard, running, progress)
     finally:
         for _, process in running.values():
             process.terminate()
             process.join()
 
 
-def _listen(messages: Any, running: dict[int, tuple[Any, SpawnProcess]], progress: Callable[[int], object]) -> None:
-    """Take one message of a process; none for a while is the time to look whether all of them are alive."""
+def _hear(receiver: Any, running: dict[Any, tuple[Any, SpawnProcess]], progress: Callable[[int], object]) -> None:
+    """Take one message of a process: its progress, None at the end, or an error."""
+    piece, process = running[receiver]
     try:
-        number, content = messages.get(timeout=_POLL)
-    except queue.Empty:
-        for piece, process in running.values():
-            if process.exitcode is not None:
-                raise RuntimeError(
-                    f"the process that did {piece} ended with code {process.exitcode} and without a result; if memory "
-                    "is short, use fewer --threads"
-                ) from None
+        message = receiver.recv()
+    except (EOFError, OSError):
+        process.join()
+        raise RuntimeError(
+            f"the process that did {piece} ended with code {process.exitcode} and without a result; if memory is "
+            "short, use fewer --threads"
+        ) from None
+    if isinstance(message, int):
+        progress(message)
         return
-    if isinstance(content, int):
-        progress(content)
-        return
-    _, process = running.pop(number)
+    del running[receiver]
     process.join()
-    if isinstance(content, BaseException):
-        raise content
+    receiver.close()
+    if isinstance(message, BaseException):
+        raise message
 
 
-def _process(work: Callable[[Any, Callable[[int], object]], None], piece: Any, number: int, messages: Any) -> None:
+def _process(work: Callable[[Any, Callable[[int], object]], None], piece: Any, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
     torch.set_num_threads(1)
     try:
-        work(piece, lambda done: messages.put((number, done)))
-        messages.put((number, None))
+        work(piece, lambda done: _tell(sender, done))
+        _tell(sender, None)
     except Exception as error:
-        messages.put((number, error))
+        _tell(sender, error)
+
+
+def _tell(sender: Connection, message: Any) -> None:
+    """Send a message to the parent; end this process if there is no parent any more."""
+    try:
+        sender.send(message)
+    except BrokenPipeError:
+        raise SystemExit(1) from None

@@ -49,20 +49,27 @@ class Windows:
         inputs : float32 (n, n_border + n_line), spins of border and line.
         chances : float32 (n, n_line), P(s_i = +1 | all other spins) of the line's spins. Its mean given the border and
             the line so far is that of (s_i + 1)/2 with less spread, so that likelihoods are learnt from fewer windows.
+
+        Raises
+        ------
+        ValueError : for other configurations.
         """
         from nmcmc.kernels import windows as kernel
 
-        if spins.ndim != 2 or spins.shape[1] != self.n_spins or spins.dtype != torch.int8:
+        fits = spins.ndim == 2 and len(spins) > 0 and spins.shape[1] == self.n_spins
+        if not fits or spins.dtype != torch.int8 or spins.device.type != "cpu":
             raise ValueError(
-                f"configurations are {spins.dtype} {tuple(spins.shape)}; they must be torch.int8 (n, {self.n_spins})"
+                f"configurations are {spins.dtype} {tuple(spins.shape)} on {spins.device}; they must be torch.int8 "
+                f"(n ≥ 1, {self.n_spins}) on the CPU"
             )
+        from_rows = spins.contiguous().numpy()  # any other layout would compile the kernel anew
         choose = rng.generator.integers
         configuration, view = choose(0, len(spins), n), choose(0, len(self.rows), n)
         shift = np.stack([choose(0, reach, n) for reach in self.reach], axis=1)
         inputs = np.empty((n, self.rows.shape[1]), dtype=np.float32)
         chances = np.empty((n, self.rows.shape[1] - self.n_border), dtype=np.float32)
         where = self.rows, self.columns, self.extents, configuration, view, shift, self.n_border
-        for_chunks(lambda a, b: kernel.windows(spins.numpy(), *where, *self.pulls, a, b, inputs, chances), n)
+        for_chunks(lambda a, b: kernel.windows(from_rows, *where, *self.pulls, a, b, inputs, chances), n)
         return torch.from_numpy(inputs), torch.from_numpy(chances)
 
 

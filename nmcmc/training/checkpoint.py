@@ -103,13 +103,16 @@ def finished(path: Path, fingerprint: str) -> Finished | None:
 
 
 def _read(path: Path, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    other = f"checkpoint {path} belongs to a run with other settings; give the same, or another output"
+    if path.is_dir():
+        raise ValueError(other)
     try:
         tensors, text = unseal(path.read_bytes())
     except CorruptFileError as error:
         raise CorruptFileError(f"checkpoint {path} is damaged ({error}); delete it to start again") from error
     header = json.loads(text)
     if header["fingerprint"] != fingerprint:
-        raise ValueError(f"checkpoint {path} belongs to a run with other settings; give the same, or another output")
+        raise ValueError(other)
     return tensors, header
 
 

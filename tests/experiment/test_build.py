@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.pairwise import PairwiseEnergy
-from nmcmc.exact.known import exact_values
 from nmcmc.experiment import build
 from nmcmc.experiment.options import Options
 from nmcmc.experiment.train import prepare, train_stage
-from nmcmc.random import Rng
 from nmcmc.storage.record import Model
 
 
@@ -72,30 +69,3 @@ def test_made_is_annealed_by_reverse_kl_only(tmp_path):
         curve = train_stage(job, tmp_path / objective).training
         assert first <= curve["beta"][0] <= 0.4
         assert curve["beta"][-1] == 0.4
-
-
-@pytest.mark.parametrize("field", [0.0, 0.2])
-def test_training_configurations_are_those_of_the_target(field):
-    target = build.build_target(SystemConfig("4x4", field=field, beta=0.3))
-    data = build.training_configurations(target, Rng(1))
-    assert (data.shape, data.dtype) == ((build.DATA_CONFIGURATIONS, 16), torch.int8)
-    energies = target.energy(data.numpy()).reshape(build.DATA_CHAINS, -1).mean(axis=1) / 16
-    error = energies.std(ddof=1) / np.sqrt(len(energies))
-    assert abs(energies.mean() - exact_values(target.energy, 0.3)["energy_per_spin"]) < 5 * error
-
-
-def test_configurations_to_learn_from_are_moved_but_not_changed():
-    data = torch.from_numpy(2 * np.random.default_rng(2).integers(0, 2, (5, 12), dtype=np.int8) - 1)
-    assert {tuple(row) for row in build._draw_data(data, None, 50, Rng(1)).tolist()} <= {
-        tuple(r) for r in data.tolist()
-    }
-    moved = build._draw_data(data, (3, 4), 300, Rng(1))
-    shifts = {
-        tuple(np.roll(row.reshape(3, 4), (i, j), (0, 1)).ravel())
-        for row in data.numpy()
-        for i in range(3)
-        for j in range(4)
-    }
-    seen = {tuple(row) for row in moved.tolist()}
-    assert seen <= shifts
-    assert len(seen) > len(shifts) / 2

@@ -105,10 +105,16 @@ def check_kills(line, tmp_path, monkeypatch, moments=None):
 
 @pytest.mark.parametrize("objective", ["block-local", "forward-kl"])
 def test_training(tmp_path, monkeypatch, objective):
-    monkeypatch.setattr("nmcmc.experiment.build.DATA_CONFIGURATIONS", 64)
+    monkeypatch.setattr("nmcmc.experiment.configurations.EVERY", 2)
     assert (
         check_kills(f"{TRAIN} --objective {objective}", tmp_path, monkeypatch) == 6
     )  # checkpoints of 0 … 3 steps, model, checkpoint discarded
+
+
+def test_training_by_level(tmp_path, monkeypatch):
+    """Three nets: checkpoints of 0 … 3 steps of forward and of 0 and 1 of reverse KL; model, checkpoints discarded."""
+    monkeypatch.setattr("nmcmc.experiment.levels.Plan", functools.partial(Plan, checkpoint_seconds=0.0))
+    assert check_kills(f"{TRAIN} --objective by-level", tmp_path, monkeypatch) == 3 * (4 + 2) + 3
 
 
 def test_training_of_made(tmp_path, monkeypatch):
@@ -139,10 +145,11 @@ def test_main_job_at_every_moment(tmp_path, monkeypatch, no_figures, change):
     ("line", "fatal"),
     [
         (TRAIN, 1),
+        pytest.param(f"{TRAIN} --objective by-level --threads 1", 5, marks=pytest.mark.slow),
         pytest.param(LINES["baseline"], 2, marks=pytest.mark.slow),
         pytest.param(RUN, 7, marks=pytest.mark.slow),
     ],
-    ids=["train", "baseline", "run"],
+    ids=["train", "by-level", "baseline", "run"],
 )
 def test_a_killed_process_leaves_nothing_that_stays(tmp_path, monkeypatch, line, fatal):
     """SIGKILL runs no handler: temporary files stay until the job goes on."""

@@ -43,8 +43,8 @@ def of_nets(names, keys):
     return {name for name in names if name.split(".")[1] in keys}
 
 
-def configurations(n, rng):
-    return torch.from_numpy(2 * rng.generator.integers(0, 2, (n, 256), dtype="int8") - 1)
+def configurations(step):
+    return torch.from_numpy(2 * Rng(step).child("data").generator.integers(0, 2, (16, 256), dtype="int8") - 1)
 
 
 OBJECTIVES = {

@@ -9,7 +9,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.random import Rng
-from nmcmc.samplers.hierarchical.block import Block
+from nmcmc.samplers.hierarchical.block import Block, gather
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 
 BOUNDARIES = ["periodic", "open", ("periodic", "open"), ("open", "periodic")]
@@ -168,27 +168,70 @@ def test_borders_are_those_of_draws(extents, leaf):
 
 
 def test_every_block_may_lend_its_border():
-    sampler = sampler_on(LatticeEnergy(Lattice((16, 16))), leaf=3, width=2)
+    sampler = sampler_on(LatticeEnergy(Lattice((16, 16))), leaf=1, width=2)
     key, group = max(sampler.groups.items(), key=lambda item: len(item[1].sites))
     chosen = set()
-    for seed in range(60):
+    for seed in range(200):
         every = sampler.borders_of(key, sampler.sample(1, Rng(seed)).spins).tolist()
         chosen.add(every.index(sampler.draw_borders(key, 1, Rng(seed))[0].tolist()))
     assert chosen == set(range(len(group.sites)))
-    assert len(chosen) == 8
+    assert len(chosen) == 16
 
 
 def test_cross_entropy_of_single_blocks_is_that_of_the_lines():
+    """With spins in place of chances, and every block of every configuration once, the loss is −E[log q]."""
     sampler = sampler_on(random_energy((8, 8)), leaf=3, width=2)
     spins = sampler.sample(40, Rng(3)).spins
+    inputs = {key: gather(spins, group) for key, group in sampler.groups.items()}
+    hard = [
+        sampler.nets[key].cross_entropy(rows, (1 + rows[:, group.region.n_border :]) / 2)
+        for (key, group), rows in zip(sampler.groups.items(), inputs.values(), strict=True)
+    ]
     expected = -sampler.whole.log_prob_lines(spins).mean()
-    torch.testing.assert_close(sampler.cross_entropy(spins, Rng(1)), expected)
+    torch.testing.assert_close(sum(hard).double(), expected)
+
+
+def test_cross_entropy_adds_up_the_trained_nets_each_on_windows_of_its_own():
+    sampler = sampler_on(LatticeEnergy(Lattice((8, 8))), leaf=3, width=2)
+    spins = sampler.sample(5, Rng(3)).spins
+    parts = {
+        key: net.cross_entropy(*sampler.windows(key, spins, 30, Rng(1).child(key))) for key, net in sampler.nets.items()
+    }
+    torch.testing.assert_close(sampler.cross_entropy(spins, 30, Rng(1)), sum(parts.values()))
+    sampler.train_only(sampler.keys[1])
+    torch.testing.assert_close(sampler.cross_entropy(spins, 30, Rng(1)), parts[sampler.keys[1]])
+
+
+def test_one_net_alone_is_trained_and_biases_without_field_stay_frozen():
+    for field in (0.0, 0.3):
+        sampler = sampler_on(LatticeEnergy(Lattice((16, 16)), 1.0, field), leaf=3, width=2)
+        before = {name for name, p in sampler.named_parameters() if p.requires_grad}
+        for key in sampler.keys:
+            sampler.train_only(key)
+            assert sampler.trained_keys == [key]
+            free = {name for name, p in sampler.named_parameters() if p.requires_grad}
+            assert free == {name for name in before if name.startswith(f"nets.{key}.")}
+            assert any("bias" in name for name in free) == (field != 0)
+
+
+@pytest.mark.parametrize(("extents", "leaf"), [((16, 16), 1), ((13, 11), 2)])
+def test_the_keys_inside_are_those_that_draw_the_rest_of_a_block(extents, leaf):
+    sampler = sampler_on(LatticeEnergy(Lattice(extents)), leaf=leaf, width=2)
+    for key, group in sampler.groups.items():
+        block = set(group.sites[0, group.region.n_border :].tolist()) - set(group.line[0].tolist())
+        inside = [
+            other
+            for other in sampler.keys
+            if any(block.issuperset(line) for line in sampler.groups[other].line.tolist())
+        ]
+        assert sampler.keys_inside(key) == inside
+    assert sampler.keys_inside(sampler.keys[0]) == sampler.keys[1:]
 
 
 def test_a_net_starts_the_same_on_every_lattice_that_has_its_block():
-    small, large = (HierarchicalSampler(LatticeEnergy(Lattice((e, e))), 0.44, leaf=3, rng=Rng(1)) for e in (16, 32))
+    small, large = (HierarchicalSampler(LatticeEnergy(Lattice((e, e))), 0.44, leaf=1, rng=Rng(1)) for e in (16, 32))
     shared = [key for key in small.keys if key in large.keys]
-    assert [key.split("_")[1] for key in shared] == ["7x7", "3x7"]
+    assert [key.split("_")[1] for key in shared] == ["7x7", "3x7", "3x3"]
     for key in shared:
         for a, b in zip(small.nets[key].parameters(), large.nets[key].parameters(), strict=True):
             assert torch.equal(a, b)
@@ -218,11 +261,8 @@ def test_nets_get_biases_only_where_a_field_acts():
     field[0] = 0.5
     sampler = HierarchicalSampler(LatticeEnergy(lattice, 1.0, field), 0.44, leaf=3, rng=Rng(1))
     assert [net.biases for net in sampler.nets.values()] == [True] + [False] * (len(sampler.nets) - 1)
-    assert (
-        not HierarchicalSampler(LatticeEnergy(lattice), 0.44, rng=Rng(1)).nets[sampler.keys[0]].biases
-        if False
-        else True
-    )
+    without = HierarchicalSampler(LatticeEnergy(lattice), 0.44, leaf=3, rng=Rng(1))
+    assert not any(net.biases for net in without.nets.values())
 
 
 @pytest.mark.parametrize("beta", [-0.1, math.nan, math.inf])

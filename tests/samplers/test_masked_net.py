@@ -52,6 +52,19 @@ def test_a_logit_depends_on_the_border_and_earlier_spins_only(depth, biases):
 
 
 @pytest.mark.parametrize(("n_border", "n_line"), SIZES)
+@pytest.mark.parametrize("biases", [False, True])
+def test_cross_entropy_weighs_both_values_of_every_spin(n_border, n_line, biases):
+    net = net_of(n_border, n_line, width=2, biases=biases)
+    inputs = random_spins((20, n_border + n_line)).float()
+    chances, logits = random_uniforms((20, n_line)).float(), net.logits(inputs).detach().double()
+    up, down = torch.nn.functional.logsigmoid(logits), torch.nn.functional.logsigmoid(-logits)
+    expected = -(chances * up + (1 - chances) * down).sum(dim=1).mean()
+    torch.testing.assert_close(net.cross_entropy(inputs, chances).double(), expected, rtol=1e-5, atol=1e-6)
+    certain = (1 + inputs[:, n_border:]) / 2
+    torch.testing.assert_close(net.cross_entropy(inputs, certain).double(), -net.log_prob(inputs).mean())
+
+
+@pytest.mark.parametrize(("n_border", "n_line"), SIZES)
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("width", [3, 4, 9])

@@ -82,8 +82,12 @@ def test_every_field_acts_once(leaf):
 @pytest.mark.parametrize("leaf", [1, 3, 7, 15])
 def test_leaves_are_as_small_as_asked_for_and_no_line_cuts_one(leaf):
     parts = partition(region_of(LatticeEnergy(Lattice((24, 40)))), leaf)
-    assert all(max(group.region.shape) <= leaf for group in parts.leaves)
-    assert all(max(group.region.shape) > leaf or any(group.region.periodic) for group in parts.lines)
+
+    def fits(region):
+        return min(region.shape) <= leaf and max(region.shape) <= 2 * leaf + 1 and not any(region.periodic)
+
+    assert all(fits(group.region) for group in parts.leaves)
+    assert not any(fits(group.region) for group in parts.lines)
 
 
 def keys(parts, shape):
@@ -110,7 +114,8 @@ def test_a_block_at_an_open_edge_has_another_net_than_one_inside():
 def test_random_couplings_share_no_net():
     parts = partition(region_of(random_energy((32, 32), "periodic")), 7)
     assert all(len(group.sites) == 1 for group in (*parts.lines, *parts.leaves))
-    assert len({group.region.key for group in parts.lines}) == len(parts.lines) == 2 + 1 + 2 + 4 + 8
+    assert len({group.region.key for group in parts.lines}) == len(parts.lines) == 2 + 1 + 2 + 4
+    assert [group.region.shape for group in parts.leaves] == [(7, 15)] * 8
 
 
 def test_a_field_or_a_coupling_changes_the_net_and_a_negative_zero_does_not():
@@ -127,22 +132,48 @@ def test_shape_enters_the_key_where_the_numbers_agree():
 
 
 def test_a_net_that_several_levels_share_gets_the_blocks_of_all():
-    parts = partition(region_of(LatticeEnergy(Lattice((9, 9)))), 1)
-    names = [group.region.key for group in parts.lines]
+    small, large = (partition(region_of(LatticeEnergy(Lattice((n, n)))), 1).lines for n in (16, 32))
+    groups = [*large, *small]
+    names = [group.region.key for group in groups]
     assert len(set(names)) < len(names)
-    together = {group.region.key: group for group in merged(parts.lines)}
+    together = {group.region.key: group for group in merged(groups)}
     assert list(together) == list(dict.fromkeys(names))
     for name, group in together.items():
-        sites = [g.sites.tolist() for g in parts.lines if g.region.key == name]
+        sites = [g.sites.tolist() for g in groups if g.region.key == name]
         assert group.sites.tolist() == [row for rows in sites for row in rows]
         np.testing.assert_array_equal(group.cut.line, cut(group.region).line)
 
 
 def test_a_narrow_block_is_cut_across_its_longer_side():
-    parts = partition(region_of(LatticeEnergy(Lattice((4, 9), "open"))), 4)
-    assert parts.lines[0].line.ravel().tolist() == [4, 13, 22, 31]
+    parts = partition(region_of(LatticeEnergy(Lattice((4, 10), "open"))), 4)
+    assert parts.lines[0].line.ravel().tolist() == [4, 14, 24, 34]
     assert len(parts.lines) == 1
-    assert [group.region.shape for group in parts.leaves] == [(4, 4), (4, 4)]
+    assert [group.region.shape for group in parts.leaves] == [(4, 4), (4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("extents", "leaf", "n_lines"), [((4, 9), 4, 0), ((9, 4), 4, 0), ((5, 9), 4, 1), ((4, 9), 3, 3)]
+)
+def test_an_open_strip_is_a_leaf_as_long_as_twice_its_width_and_one(extents, leaf, n_lines):
+    assert len(partition(region_of(LatticeEnergy(Lattice(extents, "open"))), leaf).lines) == n_lines
+
+
+@pytest.mark.parametrize("boundary", ["periodic", ("periodic", "open"), ("open", "periodic")])
+def test_what_closes_on_itself_is_no_leaf(boundary):
+    parts = partition(region_of(LatticeEnergy(Lattice((4, 9), boundary))), 4)
+    assert all(any(group.region.periodic) for group in parts.lines)
+    assert len(parts.lines) == 1 + (boundary == "periodic")
+
+
+def test_a_16_torus_is_frame_bar_and_two_strips():
+    parts = partition(region_of(LatticeEnergy(Lattice((16, 16)))), 7)
+    row, column, bar = (group.line.ravel() for group in parts.lines)
+    assert row.tolist() == list(range(16))
+    assert column.tolist() == [16 * r for r in range(1, 16)]
+    assert bar.tolist() == [16 * 8 + c for c in range(1, 16)]
+    (strips,) = parts.leaves
+    expected = [[16 * r + c for r in rows for c in range(1, 16)] for rows in (range(1, 8), range(9, 16))]
+    assert strips.line.tolist() == expected
 
 
 def test_a_small_open_lattice_is_one_leaf():

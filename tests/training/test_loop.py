@@ -29,8 +29,8 @@ def hierarchical(leaf=2):
     return HierarchicalSampler(ENERGY, BETA_CRITICAL, leaf=leaf, width=4, rng=Rng(1))
 
 
-def configurations(n, rng):
-    index = np.searchsorted(CUMULATIVE, rng.generator.random(n), side="right")
+def configurations(step):
+    index = np.searchsorted(CUMULATIVE, Rng(step).child("data").generator.random(200), side="right")
     return torch.from_numpy(STATES[np.minimum(index, len(STATES) - 1)])
 
 
@@ -139,7 +139,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 def test_annealing_ends_at_beta():
     seen = []
 
-    def spy(sampler, target, rng):
+    def spy(sampler, target, rng, step):
         seen.append(target.beta)
         return reverse_kl(sampler, target, rng, batch=10)
 
@@ -148,6 +148,31 @@ def test_annealing_ends_at_beta():
     assert seen == sorted(seen)
     assert seen[-1] == BETA_CRITICAL
     assert records["beta"].tolist() == seen[4::5]
+
+
+def test_without_evaluations_there_are_no_records_and_the_same_net(tmp_path):
+    first, second = made(), made()
+    done = []
+    silent = Plan(4, evaluate_every=0)
+    records = train(first, TARGET, OBJECTIVES["forward"], silent, Rng(1), progress=lambda *now: done.append(now))
+    train(second, TARGET, OBJECTIVES["forward"], Plan(4, n_evaluate=10), Rng(1))
+    assert done == [(step, {}) for step in (1, 2, 3, 4)]
+    assert {name: len(column) for name, column in records.items()} == dict.fromkeys(RECORD_NAMES, 0)
+    assert torch.equal(parameters(first), parameters(second))
+
+
+def test_objectives_are_told_the_step_also_after_an_interruption(tmp_path):
+    seen = []
+
+    def spy(sampler, target, rng, step):
+        seen.append(step)
+        return reverse_kl(sampler, target, rng, batch=10)
+
+    plan, path = Plan(4, n_evaluate=10, checkpoint_seconds=0), tmp_path / "run.ckpt"
+    with pytest.raises(KilledError):
+        train(made(), TARGET, spy, plan, Rng(1), checkpoint=path, progress=kill_at(2))
+    train(made(), TARGET, spy, plan, Rng(1), checkpoint=path)
+    assert seen == [0, 1, 2, 3]
 
 
 def test_the_last_step_is_recorded_even_out_of_turn():
@@ -163,9 +188,10 @@ def test_the_last_step_is_recorded_even_out_of_turn():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_stops_and_leaves_the_model(value, tmp_path):
-    def broken(sampler, target, rng):
+    def broken(sampler, target, rng, step):
         loss = reverse_kl(sampler, target, rng, batch=10)
-        return loss * value if rng.path == Rng(1).child("step", 3).path else loss
+        assert rng.path == Rng(1).child("step", step).path
+        return loss * value if step == 3 else loss
 
     plan, path, sampler = Plan(10, checkpoint_seconds=0), tmp_path / "run.ckpt", made()
     with pytest.raises(FloatingPointError, match="at step 3"):
@@ -182,7 +208,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_step():
     sampler = made()
     before = parameters(sampler)
     with pytest.raises(FloatingPointError, match="gradient"):
-        train(sampler, TARGET, lambda s, t, rng: (s.net.last * 0).sum().sqrt(), Plan(3), Rng(1))
+        train(sampler, TARGET, lambda s, t, rng, step: (s.net.last * 0).sum().sqrt(), Plan(3), Rng(1))
     assert torch.equal(parameters(sampler), before)
 
 
@@ -195,7 +221,7 @@ def test_weights_that_are_no_numbers_stop_the_run():
 
 
 def test_divergence_stops_the_run():
-    def turning(sampler, target, rng):
+    def turning(sampler, target, rng, step):
         loss = reverse_kl(sampler, target, rng, batch=100)
         return -loss if uphill else loss
 
@@ -225,8 +251,8 @@ def test_gradients_are_clipped_net_by_net():
     before = {name: p.detach().clone() for name, p in sampler.named_parameters()}
     moments = {}
 
-    def huge(sampler, target, rng):
-        return 1e6 * OBJECTIVES["forward"](sampler, target, rng)
+    def huge(sampler, target, rng, step):
+        return 1e6 * OBJECTIVES["forward"](sampler, target, rng, step)
 
     def look(done, record):
         for key, net in sampler.nets.items():
@@ -250,7 +276,7 @@ def test_trial_steps_leave_the_sampler_as_it_is():
     ("name", "value"),
     [
         ("steps", 0),
-        ("evaluate_every", 0),
+        ("evaluate_every", -1),
         ("n_evaluate", 1),
         ("learning_rate", 0.0),
         ("learning_rate", math.nan),

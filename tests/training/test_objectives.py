@@ -106,11 +106,51 @@ def test_block_local_reverse_kl_is_the_gradient_of_the_global_one(leaf, coupling
     assert_unbiased(estimates, right, wrong)
 
 
+def test_block_local_reverse_kl_takes_its_borders_out_of_configurations():
+    """Where no symmetry moves the windows, the sampler's own draws give the gradient of the global divergence."""
+    lattice, rng = Lattice((4, 4)), np.random.default_rng(1)
+    energy = LatticeEnergy(lattice, rng.normal(size=lattice.n_bonds), 0.1)
+    samplers = [perturbed(HierarchicalSampler(energy, beta, leaf=1, width=2, rng=Rng(1))) for beta in (BETA, WRONG)]
+    target = Boltzmann(energy, BETA)
+
+    def own(step):
+        return samplers[0].sample(256, Rng(step)).spins
+
+    def estimate(step):
+        loss = block_local_reverse_kl(samplers[0], target, Rng(step), step, borders=255, crosses=4, configurations=own)
+        return gradient(samplers[0], loss)
+
+    estimates = np.array([estimate(step) for step in range(300)])
+    assert_unbiased(estimates, *(per_net(s, exact_reverse_kl(s, s.beta)) for s in samplers))
+
+
+def test_of_large_blocks_fewer_borders_are_drawn(monkeypatch):
+    sampler = HierarchicalSampler(LatticeEnergy(Lattice((64, 64))), BETA, width=1, rng=Rng(1))
+    drawn, draw_block = {}, sampler.draw_block
+
+    def count(key, borders, rng):
+        drawn[key.rsplit("_", 1)[0]] = len(borders)
+        return draw_block(key, borders, rng)
+
+    monkeypatch.setattr(sampler, "draw_block", count)
+    block_local_reverse_kl(sampler, Boltzmann(sampler.energy, BETA), Rng(2), borders=40, crosses=2)
+    assert drawn == {
+        "torus_64x64": 20,
+        "cylinder_63x64": 20,
+        "block_63x63": 20,
+        "block_31x63": 42,
+        "block_31x31": 80,
+        "block_15x31": 80,
+        "block_15x15": 80,
+    }
+
+
 def data_of(energy, beta):
+    """Step → independent configurations."""
     states, cumulative = all_states(energy.n_spins), np.cumsum(probabilities(energy, beta))
 
-    def configurations(n, rng):
-        index = np.searchsorted(cumulative, rng.generator.random(n), side="right")
+    def configurations(step):
+        index = np.searchsorted(cumulative, Rng(step).child("data").generator.random(200), side="right")
         return torch.from_numpy(states[np.minimum(index, len(states) - 1)])
 
     return configurations
@@ -126,7 +166,7 @@ def test_forward_kl_is_an_unbiased_gradient(kind):
     states = torch.from_numpy(all_states(16))
     objective = partial(forward_kl, configurations=data_of(energy, BETA), batch=200)
     target = Boltzmann(energy, BETA)
-    estimates = np.array([gradient(sampler, objective(sampler, target, Rng(seed))) for seed in range(300)])
+    estimates = np.array([gradient(sampler, objective(sampler, target, Rng(k), k)) for k in range(300)])
     gradients = []
     for beta in (BETA, WRONG):
         p = torch.from_numpy(probabilities(energy, beta))

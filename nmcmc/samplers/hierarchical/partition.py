@@ -238,12 +238,12 @@ class Partition:
 
 
 def partition(root: Region, leaf: int = 7) -> Partition:
-    """Cut a region level by level until both extents of every block are ≤ leaf.
+    """Cut a region level by level until every block is a leaf: short side ≤ leaf, long side ≤ 2 leaf + 1, all open.
 
     Parameters
     ----------
     root : the whole lattice (`region_of`), or any block of it.
-    leaf : largest extent of an exactly summed block.
+    leaf : largest short side of an exactly summed block: two squares and the line between them are one strip.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class HierarchicalSampler(nn.Module):
     ----------
     energy : nearest-neighbour energy on a two-dimensional lattice with both extents ≥ 4, any boundary.
     beta : inverse temperature that the leaves are exact for.
-    leaf : largest extent of an exact leaf: 1, 3, 7 or 15 fit extents 2^m.
+    leaf : largest short side of an exact leaf: 1, 3, 7 or 15 fit extents 2^m. The long side may be 2 leaf + 1.
     width, depth : hidden units per line spin and layer, and hidden layers: a number for all nets, or key → number.
     rng : random numbers of the initial weights.
 

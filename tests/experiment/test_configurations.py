@@ -1,0 +1,107 @@
+"""Configurations to learn from follow the target and are a function of seed and step."""
+
+import numpy as np
+import pytest
+import torch
+from statistical import LIMIT, z_score
+
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.exact.known import exact_values
+from nmcmc.experiment.configurations import EVERY, N_CHAINS, N_DRAWS, Configurations, ordered
+from nmcmc.random import Rng
+
+SYSTEMS = {
+    "hot": (1.0, 0.0, 0.25),
+    "critical": (1.0, 0.0, 0.4406868),
+    "cold": (1.0, 0.0, 0.5),
+    "antiferromagnet": (-1.0, 0.0, 0.4406868),
+    "mixed": ((1.0, -0.7), 0.0, 0.4),
+    "glass": (np.random.default_rng(1).choice([-1.0, 1.0], 128), 0.0, 0.5),
+    "field": (1.0, 0.1, 0.35),
+    "antiferromagnet in a field": (-1.0, -0.5, 0.35),
+}
+
+
+def target_of(name, extents=(8, 8)):
+    coupling, field, beta = SYSTEMS[name]
+    return Boltzmann(LatticeEnergy(Lattice(extents), coupling, field), beta)
+
+
+def test_they_depend_on_seed_and_step_only():
+    target = target_of("hot", (4, 4))
+    first, second = (Configurations(target, Rng(1).child("data")) for _ in range(2))
+    steps = [0, EVERY - 1, EVERY, 5 * EVERY + 3]
+    there = [first(step) for step in steps]
+    back = [second(step) for step in reversed(steps)][::-1]
+    assert all(torch.equal(a, b) for a, b in zip(there, back, strict=True))
+    assert there[0] is there[1]
+    assert len({part.numpy().tobytes() for part in there}) == 3
+    assert not torch.equal(Configurations(target, Rng(2).child("data"))(0), there[0])
+    for part in there:
+        assert (part.dtype, tuple(part.shape)) == (torch.int8, (N_CHAINS * N_DRAWS, 16))
+        assert set(part.unique().tolist()) == {-1, 1}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_they_have_the_energy_of_the_target_and_not_of_another_beta(name):
+    target = target_of(name)
+    configurations = Configurations(target, Rng(1))
+    series = np.concatenate(
+        [target.energy(configurations(k * EVERY).numpy()).reshape(N_CHAINS, N_DRAWS) / 64 for k in range(16)]
+    )
+    right, wrong = (exact_values(target.energy, b)["energy_per_spin"] for b in (target.beta, 1.03 * target.beta))
+    assert abs(z_score(series, right)) < LIMIT
+    assert abs(z_score(series, wrong)) > LIMIT
+
+
+@pytest.mark.parametrize("name", ["cold", "antiferromagnet"])
+def test_without_field_both_signs_are_as_frequent(name):
+    target = target_of(name)
+    m = Configurations(target, Rng(1))(0).numpy() @ ordered(target.energy)
+    assert abs(np.sign(m).mean()) < 0.3
+    assert np.abs(m).mean() > 32
+
+
+@pytest.mark.parametrize(("field", "sign"), [(0.3, 1), (-0.3, -1)])
+def test_in_a_field_and_cold_they_are_along_it(field, sign):
+    target = Boltzmann(LatticeEnergy(Lattice((8, 8)), 1.0, field), 1.0)
+    assert torch.all(sign * Configurations(target, Rng(1))(0).sum(dim=1) > 0)
+
+
+def satisfied(energy, spins):
+    i, j = energy.edges.T
+    return energy.couplings * spins[i] * spins[j] >= 0
+
+
+def test_order_is_a_ground_state_where_nothing_is_frustrated():
+    lattice, rng = Lattice((6, 8)), np.random.default_rng(1)
+    assert np.all(ordered(LatticeEnergy(lattice, 0.5)) == 1)
+    gauge = rng.choice([-1, 1], 48)
+    couplings = rng.random(lattice.n_bonds) * gauge[lattice.edges].prod(axis=1)
+    for energy in (
+        LatticeEnergy(lattice, -1.0),
+        LatticeEnergy(lattice, (1.0, -0.5)),
+        LatticeEnergy(lattice, couplings),
+        PairwiseEnergy(5, [(4, 3), (1, 0), (3, 2)], [-1.0, -1.0, 1.0]),
+    ):
+        spins = ordered(energy)
+        assert spins.dtype == np.int8
+        assert set(spins.tolist()) == {-1, 1}
+        assert np.all(satisfied(energy, spins))
+
+
+def test_an_antiferromagnet_costs_as_many_clusters_as_a_ferromagnet():
+    one, other = (
+        Configurations(target_of(name, (16, 16)), Rng(1)).update.clusters for name in ("critical", "antiferromagnet")
+    )
+    assert other == pytest.approx(one, rel=0.5)
+
+
+def test_systems_that_are_not_pairwise_are_refused():
+    class Other:
+        n_spins = 4
+
+    with pytest.raises(TypeError, match="Other is not pairwise"):
+        Configurations(Boltzmann(Other(), 0.4), Rng(1))
