@@ -29,16 +29,24 @@ RATES = {FORWARD: 0.0015, REVERSE: 0.002}
 """Peaks of the learning rate, unless one is given."""
 LEVEL_STEPS = 4000
 """Steps of each stage of each net, unless steps are given."""
-FINISHED_SPINS = 128 * 128
-"""Spins of the largest region that is finished by reverse KL: of larger ones a draw costs more than it teaches."""
+FINISHED_SPINS = 64 * 64
+"""Spins of the largest region that is finished by reverse KL. In larger ones what the nets inside leave of their own
+divergence is noise enough to undo what forward KL has taught: they get twice the steps of that instead."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One stage of the training of one net. ``after`` are the stages that it needs, the last of each net."""
+    """One stage of the training of one net.
+
+    Attributes
+    ----------
+    passes : its length in units of the steps that were asked for.
+    after : the stages that it needs, the last of each net.
+    """
 
     key: str
     stage: str
+    passes: int = 1
     after: tuple[Level, ...] = ()
 
     @property
@@ -51,10 +59,11 @@ def levels_of(sampler: HierarchicalSampler) -> list[Level]:
     """Return every stage of every net to be trained, smaller blocks first, the last stage of each net last."""
     levels, last = [], dict[str, Level]()
     for key in reversed(sampler.trained_keys):
-        levels.append(Level(key, FORWARD))
-        if sampler.n_inside(key) <= FINISHED_SPINS:
+        finish = sampler.n_inside(key) <= FINISHED_SPINS
+        levels.append(Level(key, FORWARD, passes=1 if finish else 2))
+        if finish:
             inside = [last[k] for k in sampler.keys_inside(key) if k in last]
-            levels.append(Level(key, REVERSE, (levels[-1], *inside)))
+            levels.append(Level(key, REVERSE, after=(levels[-1], *inside)))
         last[key] = levels[-1]
     return levels
 
@@ -73,9 +82,9 @@ def train_levels(job: TrainingJob, folder: Path, workers: int) -> float:
     levels = levels_of(cast("HierarchicalSampler", job.sampler))
     _open(folder, levels)
     left = [level for level in levels if _result(job, folder, level) is None]
-    total, done = (job.training.steps * len(some) for some in (levels, [x for x in levels if x not in left]))
+    total, rest = (job.training.steps * sum(level.passes for level in some) for some in (levels, left))
     work = partial(_train_level, job.anew, folder)
-    with job.options.bar(total, "training levels", "step", done) as bar:
+    with job.options.bar(total, "training levels", "step", total - rest) as bar:
         if workers > 1:
             side_by_side(work, left, workers, bar.update)
         else:
@@ -104,7 +113,7 @@ def _train_level(
         sampler,
         job.target,
         _objective(job, level, Configurations(job.target, rng.child("data"))),
-        Plan(job.training.steps, job.training.learning_rate or RATES[level.stage], evaluate_every=0),
+        Plan(level.passes * job.training.steps, job.training.learning_rate or RATES[level.stage], evaluate_every=0),
         rng.child("steps"),
         checkpoint=_path(folder, level),
         fingerprint=_fingerprint(job, level),
