@@ -146,7 +146,7 @@ def test_one_exactly_summed_block_needs_no_training(folder):
     assert trained.code == 0
     assert "nothing to train" in trained.json["note"]
     assert trained.json["ess_fraction"]["value"] == pytest.approx(1, abs=1e-9)
-    assert trained.json["kl"]["value"] == pytest.approx(0, abs=1e-9)
+    assert trained.json["kl"]["value"] == pytest.approx(0, abs=1e-7)  # leaves are summed in float32
     chain = call("sample m --n-samples 16000 --out c.h5 --json")
     assert (chain.code, chain.json["acceptance_rate"]["value"]) == (0, 1.0)
 

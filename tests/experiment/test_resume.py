@@ -112,9 +112,9 @@ def test_training(tmp_path, monkeypatch, objective):
 
 
 def test_training_by_level(tmp_path, monkeypatch):
-    """Three nets: checkpoints of 0 … 3 steps of forward and of 0 and 1 of reverse KL; model, checkpoints discarded."""
+    """Three nets: checkpoints of 0 … 3 steps of forward and of reverse KL; model, checkpoints discarded."""
     monkeypatch.setattr("nmcmc.experiment.levels.Plan", functools.partial(Plan, checkpoint_seconds=0.0))
-    assert check_kills(f"{TRAIN} --objective by-level", tmp_path, monkeypatch) == 3 * (4 + 2) + 3
+    assert check_kills(f"{TRAIN} --objective by-level", tmp_path, monkeypatch) == 3 * (4 + 4) + 3
 
 
 def test_training_of_made(tmp_path, monkeypatch):
