@@ -64,7 +64,7 @@ def card_of(path, n_draws, seed):
         "n_draws": n,
         "ess_fraction": pick(drawn["ess_fraction"]),
         "kl": drawn["kl"] and pick(drawn["kl"]),
-        "kl_per_level": notes.get("kl_per_level", dict.fromkeys(levels(sampler))),
+        "kl_per_level": levels(sampler, target, seed),
         "log_z": {**pick(drawn["log_z"]), "exact": drawn["log_z"]["exact"]},
         "acceptance_rate": pick(chained["acceptance_rate"]),
         "tau_int": {key: tau_of(chained["observables"][key]) for key in ("energy_per_spin", "abs_magnetization")},
@@ -78,8 +78,12 @@ def card_of(path, n_draws, seed):
     }
 
 
-def levels(sampler):
-    return sampler.keys if isinstance(sampler, HierarchicalSampler) else ()
+def levels(sampler, target, seed):
+    """Return the share of every net in KL; null for a sampler without levels."""
+    if not isinstance(sampler, HierarchicalSampler):
+        return None
+    shares = numbers.level_numbers(sampler, target, Rng(seed).child("levels"))
+    return {key: pick(entry) for key, entry in shares.items()}
 
 
 def cost(path, notes):
@@ -89,7 +93,8 @@ def cost(path, notes):
         return {"seconds": notes["seconds"], "cores": notes.get("cores")}
     if trained.exists():
         summary = json.loads(trained.read_text())
-        return {"seconds": summary["seconds"]["train"], "cores": summary["threads"]}
+        alone = summary["objective"] == "by-level"  # seconds of work, summed over processes of one thread
+        return {"seconds": summary["seconds"]["train"], "cores": 1 if alone else summary["threads"]}
     if old.exists() and (card := json.loads(old.read_text()))["weights_sha256"] == sha256_of(path):
         return {"seconds": card["seconds"], "cores": card["cores"]}
     return {"seconds": None, "cores": None}

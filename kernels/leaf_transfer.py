@@ -1,6 +1,7 @@
 """Exact leaves: log Z and an exact draw of small rectangles with a known border, by transfer matrices.
 
-LANES leaves are treated together, innermost in memory, so that the arithmetic fills the SIMD lanes. Messages are
+As many leaves as a vector has lanes are treated together, innermost in memory: sixteen in float32, eight in float64;
+the type of the weights decides. All tables are flat arrays of vectors: entry i starts at i · lanes. Messages are
 indexed by the state of one row: bit c of the state is the spin of column c (0: −1, 1: +1).
 """
 
@@ -9,197 +10,261 @@ import math
 import numba as nb
 import numpy as np
 
-from nmcmc.kernels.simd import load, splat, store
+from nmcmc.kernels.simd import lanes, load, splat, store, where_less
 
-LANES = 8
-
-
-@nb.njit(cache=True, nogil=True)
-def _site_weights(factor, at, across, c, left):
-    """Return the weights of spin c being −1 and +1, given the state 0 or 1 of its left neighbour."""
-    lower, upper = load(factor, at + 2 * c * LANES), load(factor, at + (2 * c + 1) * LANES)
-    if c == 0:
-        return lower, upper
-    return lower * splat(across[c - 1, left]), upper * splat(across[c - 1, 1 - left])
+LANES = 16
 
 
 @nb.njit(cache=True, nogil=True)
-def _first_row(v, factor, across, width):
-    """Write the messages of the first row to v (2^width · LANES), site by site; factor (sites · 2 · LANES)."""
-    store(v, 0, splat(1.0))
-    for c in range(width):
-        bit = 1 << c
-        run = max(bit >> 1, 1)
-        for left in range(min(bit, 2)):
-            lower, upper = _site_weights(factor, 0, across, c, left)
-            for state in range(left * run, left * run + run):
-                message = load(v, state * LANES)
-                store(v, (state + bit) * LANES, message * upper)
-                store(v, state * LANES, message * lower)
+def _expand(v, at, factor, row, across, begin, end, left):
+    """Extend the weights that start at v[at] from one state to those of columns begin, …, end − 1 of a row.
 
-
-@nb.njit(cache=True, nogil=True)
-def _next_row(v, factor, at, across, down, width):
-    """Replace the messages of a row in v (2^width · LANES) by those of the next row, whose factors start at ``at``."""
-    for c in range(width):
-        bit = 1 << c
-        run = max(bit >> 1, 1)
-        same, other = splat(down[c, 0]), splat(down[c, 1])
-        for left in range(min(bit, 2)):
-            lower, upper = _site_weights(factor, at, across, c, left)
-            same_lower, other_lower = same * lower, other * lower
-            same_upper, other_upper = same * upper, other * upper
-            for high in range(left * run, 1 << width, 2 * bit):
-                for state in range(high, high + run):
-                    i = state * LANES
-                    j = i + bit * LANES
-                    below, above = load(v, i), load(v, j)
-                    store(v, i, same_lower * below + other_lower * above)
-                    store(v, j, other_upper * below + same_upper * above)
-
-
-@nb.njit(cache=True, nogil=True)
-def _normalise(v, size, log_z, total):
-    """Divide the messages v (n_states · LANES = size) by their sum in every lane; add its logarithm to log_z."""
-    accumulated = splat(0.0)
-    for i in range(0, size, LANES):
-        accumulated = accumulated + load(v, i)
-    store(total, 0, accumulated)
-    for l in range(LANES):
-        log_z[l] += math.log(total[l])
-    inverse = splat(1.0) / accumulated
-    for i in range(0, size, LANES):
-        store(v, i, load(v, i) * inverse)
-
-
-@nb.njit(cache=True, nogil=True)
-def _draw_row(pyramid, weight, uniforms, row, width):
-    """Draw a row with P(x) ∝ v(x) Π_c weight[c, x_c]: sum out the low bits level by level, then choose from the top.
-
-    pyramid (2^(width + 1) · LANES): v first; level c, with bits < c summed out, starts at 2^(width+1) − 2^(width+1−c).
-    weight (width · 2 · LANES); uniforms (width, LANES); the drawn spins ±1 go to row (width, LANES).
+    left is the state 0 or 1 of column begin − 1; factor (n_sites, 2 vectors) starts with this row at ``row``.
     """
+    n = lanes(v)
+    for c in range(begin, end):
+        lower, upper = load(factor, row + 2 * c * n), load(factor, row + (2 * c + 1) * n)
+        same, other = splat(across[c, 0]), splat(across[c, 1])
+        lower_same, lower_other, upper_same, upper_other = lower * same, lower * other, upper * same, upper * other
+        bit = 1 << (c - begin)
+        for s in range(bit):
+            message = load(v, at + s * n)
+            before = 2 * s >= bit if c > begin else left == 1
+            store(v, at + (s + bit) * n, message * (upper_same if before else upper_other))
+            store(v, at + s * n, message * (lower_other if before else lower_same))
+
+
+@nb.njit(cache=True, nogil=True)
+def _pair(a, b, ratio):
+    """Sum out the old spin of one column: a for −1 and b for +1 on both sides, ratio of opposed to aligned spins."""
+    return a + ratio * b, b + ratio * a
+
+
+@nb.njit(cache=True, nogil=True)
+def _sum_one(v, source, target, table, ratio, c, width):
+    """Sum out the old spin of column c, and multiply by table (2 left, 8 states)."""
+    n = lanes(v)
+    bit, half, r = n << c, (n << c) >> 1, splat(ratio[c])
+    for left in range(min(c + 1, 2)):
+        w0, w1 = load(table, 8 * left * n), load(table, (8 * left + 1) * n)
+        for high in range(left * half, n << width, 2 * bit):
+            for i in range(high, high + max(half, n), n):
+                a, b = _pair(load(v, source + i), load(v, source + i + bit), r)
+                store(v, target + i, a * w0)
+                store(v, target + i + bit, b * w1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _sum_three(v, source, target, table, ratio, c, width):
+    """Sum out the old spins of columns c, c + 1, c + 2 in registers, and multiply by table (2 left, 8 states)."""
+    n = lanes(v)
+    bit, half = n << c, (n << c) >> 1
+    r, s, t = splat(ratio[c]), splat(ratio[c + 1]), splat(ratio[c + 2])
+    for left in range(min(c + 1, 2)):
+        i = 8 * left * n
+        w0, w1, w2, w3 = load(table, i), load(table, i + n), load(table, i + 2 * n), load(table, i + 3 * n)
+        i += 4 * n
+        w4, w5, w6, w7 = load(table, i), load(table, i + n), load(table, i + 2 * n), load(table, i + 3 * n)
+        for high in range(left * half, n << width, 8 * bit):
+            for j in range(high, high + max(half, n), n):
+                i = source + j
+                x0, x1 = _pair(load(v, i), load(v, i + bit), r)
+                x2, x3 = _pair(load(v, i + 2 * bit), load(v, i + 3 * bit), r)
+                x4, x5 = _pair(load(v, i + 4 * bit), load(v, i + 5 * bit), r)
+                x6, x7 = _pair(load(v, i + 6 * bit), load(v, i + 7 * bit), r)
+                y0, y2 = _pair(x0, x2, s)
+                y1, y3 = _pair(x1, x3, s)
+                y4, y6 = _pair(x4, x6, s)
+                y5, y7 = _pair(x5, x7, s)
+                x0, x4 = _pair(y0, y4, t)
+                x1, x5 = _pair(y1, y5, t)
+                x2, x6 = _pair(y2, y6, t)
+                x3, x7 = _pair(y3, y7, t)
+                i = target + j
+                store(v, i, x0 * w0)
+                store(v, i + bit, x1 * w1)
+                store(v, i + 2 * bit, x2 * w2)
+                store(v, i + 3 * bit, x3 * w3)
+                store(v, i + 4 * bit, x4 * w4)
+                store(v, i + 5 * bit, x5 * w5)
+                store(v, i + 6 * bit, x6 * w6)
+                store(v, i + 7 * bit, x7 * w7)
+
+
+@nb.njit(cache=True, nogil=True)
+def _next_row(v, source, target, factor, row, across, ratio, scale, table, width):
+    """Write the messages of a row to v[target:], times scale, from those of the row before at v[source:]."""
+    n = lanes(v)
+    c = 0
+    while c < width:
+        bits = 3 if width - c >= 3 else 1
+        for left in range(min(c + 1, 2)):
+            store(table, 8 * left * n, load(scale, 0))
+            _expand(table, 8 * left * n, factor, row, across, c, c + bits, left)
+        if bits == 3:
+            _sum_three(v, source, target, table, ratio, c, width)
+        else:
+            _sum_one(v, source, target, table, ratio, c, width)
+        store(scale, 0, splat(v.dtype.type(1)))
+        source = target
+        c += bits
+
+
+@nb.njit(cache=True, nogil=True)
+def _rescale(v, at, width, scale, product, log_z):
+    """Write the inverse sum of the messages to scale, and multiply product (lanes,) float64 by the sum.
+
+    A product that would leave its range goes to log_z (lanes,). Every state is first added to its negative, so that
+    the sum is the same to the last bit when all spins are turned.
+    """
+    n = lanes(v)
+    accumulated, last, half = splat(v.dtype.type(0)), 2 * at + (n << width) - n, (n << width) >> 1
+    for first in range(at, at + half, 8 * n):
+        part = splat(v.dtype.type(0))
+        for i in range(first, min(first + 8 * n, at + half), n):
+            part = part + (load(v, i) + load(v, last - i))
+        accumulated = accumulated + part
+    store(scale, 0, accumulated)
+    for l in range(n):
+        total = np.float64(scale[l])
+        if 1e-100 < product[l] * total < 1e100:
+            product[l] *= total
+        else:
+            log_z[l] += math.log(product[l]) + math.log(total)
+            product[l] = 1.0
+    store(scale, 0, splat(v.dtype.type(1)) / accumulated)
+
+
+@nb.njit(cache=True, nogil=True)
+def _draw_row(v, at, work, ratio, chance, row, width):
+    """Draw a row with P(x) ∝ v(x) Π_c ratio[c]^(x_c = +1): column by column from the last, halving the messages.
+
+    work (2^width vectors) is overwritten; chance (width, 2 vectors) : the uniform number u that decides a spin, and
+    1 − u, so that neither end loses digits; the drawn spins ±1 go to row (width vectors).
+    """
+    n, half = lanes(v), 1 << (width - 1)
+    zero, one = splat(v.dtype.type(0)), splat(v.dtype.type(1))
+    store(work, 0, one)
     for c in range(width - 1):
-        here, above = (2 << width) - (2 << width >> c), (2 << width) - (2 << width >> (c + 1))
-        lower, upper = load(weight, 2 * c * LANES), load(weight, (2 * c + 1) * LANES)
-        for x in range(1 << (width - c - 1)):
-            i = (here + 2 * x) * LANES
-            store(pyramid, (above + x) * LANES, load(pyramid, i) * lower + load(pyramid, i + LANES) * upper)
-    for l in range(LANES):
-        state = 0
-        for c in range(width - 1, -1, -1):
-            i = ((2 << width) - (2 << width >> c) + 2 * state) * LANES + l
-            lower, upper = pyramid[i] * weight[2 * c * LANES + l], pyramid[i + LANES] * weight[(2 * c + 1) * LANES + l]
-            up = uniforms[c, l] * (lower + upper) < upper
-            row[c, l] = 1.0 if up else -1.0
-            state = 2 * state + up
+        r = load(ratio, c * n)
+        for s in range(0, n << c, n):
+            store(work, s + (n << c), load(work, s) * r)
+    lower, upper, r = zero, zero, load(ratio, (width - 1) * n)
+    for s in range(0, half * n, n):
+        weight = load(work, s)
+        a, b = load(v, at + s) * weight, load(v, at + s + half * n) * (weight * r)
+        store(work, s, a)
+        store(work, s + half * n, b)
+        lower, upper = lower + a, upper + b
+    for c in range(width - 1, -1, -1):
+        down, up = load(chance, 2 * c * n) * lower, load(chance, (2 * c + 1) * n) * upper
+        store(row, c * n, where_less(down, up, one, zero - one))
+        bit = n << c
+        half = bit >> 1
+        lower, upper = zero, zero
+        for s in range(0, half if c > 0 else 0, n):
+            a = where_less(down, up, load(work, s + bit), load(work, s))
+            b = where_less(down, up, load(work, s + bit + half), load(work, s + half))
+            store(work, s, a)
+            store(work, s + half, b)
+            lower, upper = lower + a, upper + b
+
+
+@nb.njit(cache=True, nogil=True)
+def _draw_rows(v, work, ratio, down, chance, drawn, width, height):
+    """Draw all rows (drawn: n_sites vectors) from the last to the first, each given the row below it."""
+    n = lanes(v)
+    zero, one = splat(v.dtype.type(0)), splat(v.dtype.type(1))
+    for r in range(height - 1, -1, -1):
+        for c in range(width):
+            if r == height - 1:
+                store(ratio, c * n, one)
+            else:
+                t = splat(down[r + 1, c])
+                store(ratio, c * n, where_less(zero, load(drawn, ((r + 1) * width + c) * n), one / t, t))
+        first = r * width * n
+        _draw_row(v, r * (n << width), work, ratio, chance[2 * first :], drawn[first:], width)
+
+
+@nb.njit(cache=True, nogil=True)
+def _site_factors(factor, field_weight, border, bond_inside, bond_weight):
+    """Write the weights of spin −1 and +1 of every site, field and border together, to factor (n_sites, 2 vectors)."""
+    n, zero = lanes(factor), splat(factor.dtype.type(0))
+    for i in range(len(field_weight)):
+        store(factor, 2 * i * n, splat(field_weight[i, 0]))
+        store(factor, (2 * i + 1) * n, splat(field_weight[i, 1]))
+    for e in range(len(bond_inside)):
+        i, spin = 2 * bond_inside[e] * n, load(border, e * n)
+        lower, upper = splat(bond_weight[e, 0]), splat(bond_weight[e, 1])
+        store(factor, i, load(factor, i) * where_less(zero, spin, lower, upper))
+        store(factor, i + n, load(factor, i + n) * where_less(zero, spin, upper, lower))
+
+
+@nb.njit(cache=True, nogil=True)
+def _gather(spins, uniforms, sites, bond_site, fill, first, stop, border, chance):
+    """Write the border spins ±1 of the leaves from ``first`` on to border, their uniforms u and 1 − u to chance."""
+    n, n_sites = lanes(border), sites.shape[1]
+    for l in range(n):
+        b, k = divmod(min(first + l, stop - 1), len(bond_site))
+        for e in range(bond_site.shape[1]):
+            border[e * n + l] = spins[b, bond_site[k, e]]
+        if fill:
+            for i in range(n_sites):
+                u = uniforms[b, sites[k, i]]
+                chance[2 * i * n + l] = u
+                chance[(2 * i + 1) * n + l] = 1.0 - u
 
 
 @nb.njit(cache=True, nogil=True)
 def leaves(
-    spins, inside, bond_inside, bond_site, bond_coupling, fields, across, down, uniforms, fill, start, stop, out
-):
-    """Write log Z of every leaf given its border, and draw its inside where ``fill``.
+    spins, sites, bond_inside, bond_site, bond_weight, field_weight, across, ratio, rescale, uniforms, fill, start,
+    stop, log_z,
+):  # fmt: skip
+    """Write log Z of every leaf given its border, and draw its inside where ``fill``; energies from the weights' zero.
 
     Parameters
     ----------
     spins (batch, n_sites) int8 : borders are read; insides are written if ``fill``.
-    inside (n_blocks, height, width) : sites of every block, width ≤ height.
-    bond_inside (n_bonds,) row · width + column, bond_site (n_blocks, n_bonds), bond_coupling (n_bonds,) : border bonds.
-    fields (height, width), across (height, width − 1), down (height − 1, width) : βh and βJ inside.
+    sites (n_blocks, height · width) : sites of every block.
+    bond_inside (n_bonds,) row · width + column, bond_site (n_blocks, n_bonds) : border bonds.
+    bond_weight (n_bonds, 2) : weights of opposed and of aligned spins.
+    field_weight (height · width, 2) : weights of spin −1 and +1.
+    across (height, width, 2) : weights of aligned and opposed spins of a column and the one before it.
+    ratio (height, width) : weight of opposed over that of aligned spins of a row and the one before it.
+    rescale (height,) bool : after which rows messages are divided by their sum.
     uniforms (batch, n_sites) : the number at a site decides its spin; not read unless ``fill``.
     start, stop : rows b · n_blocks + k that this call computes.
-    out (batch, n_blocks) : log Z.
+    log_z (batch, n_blocks) : result.
     """
-    n_blocks, height, width = inside.shape
-    n_states = 1 << width
-    size = n_states * LANES
-    v, pyramid = np.empty(size), np.empty(2 * size)
-    rows = np.empty(height * size if fill else 0)
-    factor, weight = np.empty(height * width * 2 * LANES), np.empty(width * 2 * LANES)
-    total, result = np.empty(LANES), np.empty(LANES)
-    u, row = np.empty((width, LANES)), np.empty((width, LANES))
-    on_sites, on_border = _field_weights(fields.ravel()), _field_weights(bond_coupling)
-    bonds_across, bonds_down = _bond_weights(across), _bond_weights(down)
-    strength = _sum_abs(across) + _sum_abs(down) + _sum_abs(fields) + _sum_abs(bond_coupling.reshape(1, -1))
-    for first in range(start, stop, LANES):
-        for i in range(2 * height * width):
-            store(factor, i * LANES, splat(on_sites[i // 2, i % 2]))
-        for l in range(LANES):
-            result[l] = strength
-            b, k = divmod(min(first + l, stop - 1), n_blocks)
-            for e in range(bond_inside.shape[0]):
-                up = (1 + spins[b, bond_site[k, e]]) >> 1
-                i = 2 * bond_inside[e] * LANES + l
-                factor[i] *= on_border[e, 1 - up]
-                factor[i + LANES] *= on_border[e, up]
+    height, width = ratio.shape
+    one = np.ones(1, dtype=ratio.dtype)
+    n, n_bonds = lanes(one), len(bond_inside)
+    size, area, n_drawn = n << width, height * width * n, height * width * n if fill else 0
+    v = np.empty(height * size if fill else size, dtype=ratio.dtype)
+    factor, border = np.empty(2 * area, dtype=ratio.dtype), np.empty(n_bonds * n, dtype=ratio.dtype)
+    chance, drawn = np.empty(2 * n_drawn, dtype=ratio.dtype), np.empty(n_drawn, dtype=ratio.dtype)
+    work, small = np.empty(size if fill else 0, dtype=ratio.dtype), np.empty(width * n, dtype=ratio.dtype)
+    table, scale = np.empty(16 * n, dtype=ratio.dtype), np.empty(n, dtype=ratio.dtype)
+    product, total = np.empty(n), np.empty(n)
+    for first in range(start, stop, n):
+        _gather(spins, uniforms, sites, bond_site, fill, first, stop, border, chance)
+        _site_factors(factor, field_weight, border, bond_inside, bond_weight)
+        product[:], total[:] = 1.0, 0.0
+        at = 0
+        store(v, 0, splat(one[0]))
+        store(scale, 0, splat(one[0]))
+        _expand(v, 0, factor, 0, across[0], 0, width, 0)
         for r in range(height):
-            if r == 0:
-                _first_row(v, factor, bonds_across[0], width)
-            else:
-                _next_row(v, factor, 2 * r * width * LANES, bonds_across[r], bonds_down[r - 1], width)
-            _normalise(v, size, result, total)
-            if fill:
-                _copy(v, 0, rows, r * size, size)
-        for l in range(min(LANES, stop - first)):
-            b, k = divmod(first + l, n_blocks)
-            out[b, k] = result[l]
+            if r > 0:
+                source, at = at, r * size if fill else 0
+                _next_row(v, source, at, factor, 2 * r * width * n, across[r], ratio[r], scale, table, width)
+            if rescale[r]:
+                _rescale(v, at, width, scale, product, total)
         if fill:
-            for i in range(width * 2 * LANES):
-                weight[i] = 1.0
-            for r in range(height - 1, -1, -1):
-                _copy(rows, r * size, pyramid, 0, size)
-                for l in range(LANES):
-                    b, k = divmod(min(first + l, stop - 1), n_blocks)
-                    for c in range(width):
-                        u[c, l] = uniforms[b, inside[k, r, c]]
-                _draw_row(pyramid, weight, u, row, width)
-                for l in range(min(LANES, stop - first)):
-                    b, k = divmod(first + l, n_blocks)
-                    for c in range(width):
-                        spins[b, inside[k, r, c]] = np.int8(row[c, l])
-                if r > 0:
-                    for c in range(width):
-                        same, other = bonds_down[r - 1, c, 0], bonds_down[r - 1, c, 1]
-                        for l in range(LANES):
-                            weight[2 * c * LANES + l] = other if row[c, l] > 0 else same
-                            weight[(2 * c + 1) * LANES + l] = same if row[c, l] > 0 else other
-
-
-@nb.njit(cache=True, nogil=True)
-def _copy(source, i, target, j, size):
-    """Copy ``size`` numbers, a multiple of LANES, from source[i:] to target[j:]."""
-    for k in range(0, size, LANES):
-        store(target, j + k, load(source, i + k))
-
-
-@nb.njit(cache=True, nogil=True)
-def _sum_abs(couplings):
-    total = 0.0
-    for r in range(couplings.shape[0]):
-        for c in range(couplings.shape[1]):
-            total += abs(couplings[r, c])
-    return total
-
-
-@nb.njit(cache=True, nogil=True)
-def _field_weights(fields):
-    """Return exp(∓f − |f|) for spin −1 and +1 in every field (n,): (n, 2). The same numbers serve a border bond K:
-    its border spin up is a field K, and down a field −K.
-    """
-    out = np.empty((fields.shape[0], 2))
-    for i in range(fields.shape[0]):
-        out[i, 0] = math.exp(-fields[i] - abs(fields[i]))
-        out[i, 1] = math.exp(fields[i] - abs(fields[i]))
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def _bond_weights(couplings):
-    """Return exp(±K − |K|) for aligned and opposed spins, (rows, columns, 2)."""
-    out = np.empty((couplings.shape[0], couplings.shape[1], 2))
-    for r in range(couplings.shape[0]):
-        for c in range(couplings.shape[1]):
-            out[r, c, 0] = math.exp(couplings[r, c] - abs(couplings[r, c]))
-            out[r, c, 1] = math.exp(-couplings[r, c] - abs(couplings[r, c]))
-    return out
+            _draw_rows(v, work, small, ratio, chance, drawn, width, height)
+        for l in range(min(n, stop - first)):
+            b, k = divmod(first + l, len(sites))
+            log_z[b, k] = total[l] + math.log(product[l])
+            if fill:
+                for i in range(sites.shape[1]):
+                    spins[b, sites[k, i]] = np.int8(drawn[i * n + l])

@@ -9,9 +9,20 @@ import math
 import numba as nb
 import numpy as np
 
-from nmcmc.kernels.simd import load, maximum, minimum, splat, store
+from nmcmc.kernels.simd import (
+    load,
+    maximum,
+    minimum,
+    nearest,
+    splat,
+    store,
+    times_power_of_two,
+    where_less,
+    widen,
+)
 
 LANES = 64
+GROUP = 4
 CLIP = np.float32(7.9)
 # tanh x = x P(x²)/Q(x²) on |x| ≤ 7.9, fitted by iteratively reweighted least squares: 1.5e-9 in exact arithmetic,
 # 3.4e-7 in float32, clipping included.
@@ -22,10 +33,14 @@ P = np.array(
 Q = np.array([1.0, 0.46461454034, 0.024691849947, 0.00026193182567], dtype=np.float32)
 
 
+TAYLOR = 1 / np.cumprod([1.0, *range(1, 13)])
+LOG2_E, LOG_2 = 1 / math.log(2), math.log(2)
+
+
 @nb.njit(cache=True, nogil=True)
-def _tanh(x, size):
-    """Replace x (size,) float32 by tanh x."""
-    for i in range(0, size, 16):
+def _tanh(x, begin, end):
+    """Replace x[begin : end], float32 and whole vectors, by tanh x."""
+    for i in range(begin, end, 16):
         t = minimum(splat(CLIP), maximum(splat(-CLIP), load(x, i)))  # this order lets NaN through
         z = t * t
         p = splat(P[6])
@@ -38,10 +53,22 @@ def _tanh(x, size):
 
 
 @nb.njit(cache=True, nogil=True)
-def _accumulate(weights, begin, n, x, out, at):
-    """Add Σ_j weights[begin + j] x[j] over j < n, x (n · LANES), to out[at : at + LANES]."""
+def _exp(x):
+    """Return exp x of a vector of doubles x ≤ 0: 2^k exp r with |r| ≤ ½ ln 2."""
+    x = maximum(splat(-1000.0), x)
+    k = nearest(x * splat(LOG2_E))
+    r = x - k * splat(LOG_2)
+    p = splat(TAYLOR[12])
+    for j in range(11, -1, -1):
+        p = p * r + splat(TAYLOR[j])
+    return times_power_of_two(p, k)
+
+
+@nb.njit(cache=True, nogil=True)
+def _accumulate_one(weights, begin, first, end, x, out, at):
+    """Add Σ_j weights[begin + j] x[j] over first ≤ j < end, x (n · LANES), to out[at : at + LANES]."""
     a, b, c, d = load(out, at), load(out, at + 16), load(out, at + 32), load(out, at + 48)
-    for j in range(n):
+    for j in range(first, end):
         w = splat(weights[begin + j])
         i = j * LANES
         a = a + w * load(x, i)
@@ -55,19 +82,84 @@ def _accumulate(weights, begin, n, x, out, at):
 
 
 @nb.njit(cache=True, nogil=True)
-def _decide(logit, uniform):
-    """Return the spin that u < P(+1) = 1/(1 + exp(−logit)) decides, and P(spin)."""
-    small = math.exp(-abs(logit))
-    likely = 1.0 / (1.0 + small)
-    up = likely if logit > 0 else small * likely
-    if uniform < up:
-        return 1.0, up
-    return -1.0, likely if logit <= 0 else small * likely
+def _accumulate_four(weights, begin, stride, first, end, x, out, at):
+    """Do the same for four rows of weights, ``stride`` apart, and four rows of out: every x is read once."""
+    i, j, k = at + LANES, at + 2 * LANES, at + 3 * LANES
+    a0, a1, a2, a3 = load(out, at), load(out, at + 16), load(out, at + 32), load(out, at + 48)
+    b0, b1, b2, b3 = load(out, i), load(out, i + 16), load(out, i + 32), load(out, i + 48)
+    c0, c1, c2, c3 = load(out, j), load(out, j + 16), load(out, j + 32), load(out, j + 48)
+    d0, d1, d2, d3 = load(out, k), load(out, k + 16), load(out, k + 32), load(out, k + 48)
+    for m in range(first, end):
+        l = m * LANES
+        x0, x1, x2, x3 = load(x, l), load(x, l + 16), load(x, l + 32), load(x, l + 48)
+        w = splat(weights[begin + m])
+        a0, a1, a2, a3 = a0 + w * x0, a1 + w * x1, a2 + w * x2, a3 + w * x3
+        w = splat(weights[begin + stride + m])
+        b0, b1, b2, b3 = b0 + w * x0, b1 + w * x1, b2 + w * x2, b3 + w * x3
+        w = splat(weights[begin + 2 * stride + m])
+        c0, c1, c2, c3 = c0 + w * x0, c1 + w * x1, c2 + w * x2, c3 + w * x3
+        w = splat(weights[begin + 3 * stride + m])
+        d0, d1, d2, d3 = d0 + w * x0, d1 + w * x1, d2 + w * x2, d3 + w * x3
+    _store_four(out, at, a0, a1, a2, a3)
+    _store_four(out, i, b0, b1, b2, b3)
+    _store_four(out, j, c0, c1, c2, c3)
+    _store_four(out, k, d0, d1, d2, d3)
+
+
+@nb.njit(cache=True, nogil=True)
+def _store_four(out, at, a, b, c, d):
+    store(out, at, a)
+    store(out, at + 16, b)
+    store(out, at + 32, c)
+    store(out, at + 48, d)
+
+
+@nb.njit(cache=True, nogil=True)
+def _accumulate(weights, row, n_rows, first, end, x, out, at):
+    """Add Σ_j weights[row + g, j] x[j] over first ≤ j < end to the n_rows rows of out that start at ``at``."""
+    stride, flat = weights.shape[1], weights.ravel()
+    g = 0
+    while g < n_rows:
+        begin = (row + g) * stride
+        if n_rows - g >= GROUP:
+            _accumulate_four(flat, begin, stride, first, end, x, out, at + g * LANES)
+            g += GROUP
+        else:
+            _accumulate_one(flat, begin, first, end, x, out, at + g * LANES)
+            g += 1
+
+
+@nb.njit(cache=True, nogil=True)
+def _fill(out, at, values, first, n_rows):
+    """Write values[first + g] to all lanes of the row g of out that start at ``at``."""
+    for g in range(n_rows):
+        for l in range(0, LANES, 16):
+            store(out, at + g * LANES + l, splat(values[first + g]))
+
+
+@nb.njit(cache=True, nogil=True)
+def _decide(logit, at, number, product, total):
+    """Replace the uniform numbers (LANES,) by the spins that u < P(+1) = 1/(1 + exp(−logit)) decides.
+
+    Multiplies product by 1 + exp(−|logit|), and adds min(0, spin · logit) to total: log P(spin) = total − ln product.
+    """
+    zero, one = splat(0.0), splat(1.0)
+    for l in range(0, LANES, 8):
+        z = widen(logit, at + l)
+        small = _exp(zero - maximum(zero - z, z))
+        both = one + small
+        up = where_less(zero, z, one, small)
+        spin = where_less(load(number, l) * both, up, one, zero - one)
+        store(number, l, spin)
+        store(product, l, load(product, l) * both)
+        store(total, l, load(total, l) + minimum(zero, spin * z))
 
 
 @nb.njit(cache=True, nogil=True)
 def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, bias, width, start, stop, log_q):
     """Draw the line of every block given its border, and write log q of each line.
+
+    Sums over what is known already are made for GROUP positions at once; what the group itself draws is added later.
 
     Parameters
     ----------
@@ -81,51 +173,46 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
     log_q (batch, n_blocks) : result.
     """
     n_blocks, n_border = border.shape
-    n_line = line.shape[1]
-    n_input, n_hidden, depth = n_border + n_line, n_line * width, hidden_bias.shape[0]
-    first_, last_, skip_, middle_ = first.ravel(), last.ravel(), skip.ravel(), middle.ravel()
-    x = np.empty(n_input * LANES, dtype=np.float32)
-    hidden = [np.empty(n_hidden * LANES, dtype=np.float32) for _ in range(depth)]
-    unit, logit = np.empty(width * LANES, dtype=np.float32), np.empty(LANES, dtype=np.float32)
+    n_line, depth = line.shape[1], hidden_bias.shape[0]
+    x = np.empty((n_border + n_line) * LANES, dtype=np.float32)
+    hidden = np.empty((depth, n_line * width * LANES), dtype=np.float32)
+    logit, number = np.empty(GROUP * LANES, dtype=np.float32), np.empty(LANES)
     product, total = np.empty(LANES), np.empty(LANES)
+    row, block = np.empty(LANES, dtype=np.int64), np.empty(LANES, dtype=np.int64)
     for begin in range(start, stop, LANES):
+        product[:], total[:] = 1.0, 0.0
         for l in range(LANES):
-            b, k = divmod(min(begin + l, stop - 1), n_blocks)
-            product[l], total[l] = 1.0, 0.0
+            row[l], block[l] = divmod(min(begin + l, stop - 1), n_blocks)
             for j in range(n_border):
-                x[j * LANES + l] = spins[b, border[k, j]]
+                x[j * LANES + l] = spins[row[l], border[block[l], j]]
         for i in range(n_line):
-            known = n_border + i
+            known, g = n_border + i, i % GROUP
+            if g == 0:
+                n = min(GROUP, n_line - i)
+                _fill(logit, 0, bias, i, n)
+                _accumulate(skip, i, n, 0, known, x, logit, 0)
+                _accumulate(last, i, n, 0, i * width, hidden[depth - 1], logit, 0)
             for d in range(depth):
-                for g in range(width):
-                    row = i * width + g
-                    for l in range(LANES):
-                        unit[g * LANES + l] = hidden_bias[d, row]
-                    if d == 0:
-                        _accumulate(first_, row * n_input, known, x, unit, g * LANES)
-                    else:
-                        at = ((d - 1) * n_hidden + row) * n_hidden
-                        _accumulate(middle_, at, (i + 1) * width, hidden[d - 1], unit, g * LANES)
-                _tanh(unit, width * LANES)
-                for l in range(0, width * LANES, 16):
-                    store(hidden[d], i * width * LANES + l, load(unit, l))
-            for l in range(LANES):
-                logit[l] = bias[i]
-            _accumulate(skip_, i * n_input, known, x, logit, 0)
-            _accumulate(last_, i * n_hidden, (i + 1) * width, hidden[depth - 1], logit, 0)
-            for l in range(LANES):
-                b, k = divmod(min(begin + l, stop - 1), n_blocks)
-                site = line[k, i]
-                spin, probability = _decide(np.float64(logit[l]), uniforms[b, site])
-                x[known * LANES + l] = spin
-                if begin + l < stop:
-                    spins[b, site] = np.int8(spin)
-                if product[l] * probability < 1e-200:
-                    signed = spin * np.float64(logit[l])
-                    total[l] += math.log(product[l]) + min(signed, 0.0) - math.log1p(math.exp(-abs(signed)))
-                    product[l] = 1.0
+                at = i * width * LANES
+                _fill(hidden[d], at, hidden_bias[d], i * width, width)
+                if d == 0:
+                    _accumulate(first, i * width, width, 0, known, x, hidden[d], at)
                 else:
-                    product[l] *= probability
+                    # a layer reads units of the layer before up to its own position
+                    _accumulate(middle[d - 1], i * width, width, 0, (i + 1) * width, hidden[d - 1], hidden[d], at)
+                _tanh(hidden[d], at, at + width * LANES)
+            _accumulate(skip, i, 1, known - g, known, x, logit, g * LANES)
+            _accumulate(last, i, 1, (i - g) * width, (i + 1) * width, hidden[depth - 1], logit, g * LANES)
+            for l in range(LANES):
+                number[l] = uniforms[row[l], line[block[l], i]]
+            _decide(logit, g * LANES, number, product, total)
+            for l in range(LANES):
+                x[known * LANES + l] = number[l]
+                if begin + l < stop:
+                    spins[row[l], line[block[l], i]] = np.int8(number[l])
+            if i % 1000 == 999:  # 2^1000 is still in range
+                for l in range(LANES):
+                    total[l] -= math.log(product[l])
+                    product[l] = 1.0
         for l in range(min(LANES, stop - begin)):
-            b, k = divmod(begin + l, n_blocks)
-            log_q[b, k] = total[l] + math.log(product[l])
+            log_q[row[l], block[l]] = total[l] - math.log(product[l])

@@ -1,4 +1,4 @@
-"""SIMD vectors inside kernels: eight doubles or sixteen floats with load, store, splat, minimum, maximum and + − × ÷.
+"""SIMD vectors inside kernels: eight doubles or sixteen floats with + − × ÷ and the functions below.
 
 LLVM cannot prove that rows of a NumPy array do not overlap, so short inner loops over lanes stay scalar; these vectors
 say what is meant. On processors with narrower registers LLVM splits them. Vectors live only inside compiled functions;
@@ -14,7 +14,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
 WIDTH = {np.dtype(np.float64): 8, np.dtype(np.float32): 16}
-FLAGS = ("contract", "nsz", "arcp", "reassoc")
+FLAGS = ("contract", "nsz")
+"""Products may join sums in one instruction; sums are added up in the order that is written."""
 
 
 class VectorType(types.Type):
@@ -101,6 +102,81 @@ def splat(typing_context, scalar):
     return kind(scalar), codegen
 
 
+@intrinsic
+def lanes(typing_context, array):
+    """Return how many elements a vector of a contiguous 1-D array has: a constant at compile time."""
+    kind = _kind_in(array)
+    if kind is None:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        return ir.Constant(context.get_value_type(types.intp), kind.width)
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def where_less(typing_context, a, b, yes, no):
+    """Return the vector of the elements of ``yes`` where a < b, else of ``no``."""
+    if not isinstance(a, VectorType) or not a == b == yes == no:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        return builder.select(builder.fcmp_ordered("<", *arguments[:2]), *arguments[2:])
+
+    return a(a, b, yes, no), codegen
+
+
+@intrinsic
+def widen(typing_context, array, index):
+    """Return the eight doubles of the floats that start at a flat index of a contiguous 1-D float32 array."""
+    if _kind_in(array) is not vector32:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        narrow = ir.VectorType(ir.FloatType(), vector64.width)
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1], narrow)
+        return builder.fpext(builder.load(pointer, align=4), context.get_value_type(vector64))
+
+    return vector64(array, types.intp), codegen
+
+
+@intrinsic
+def nearest(typing_context, a):
+    """Return the whole numbers nearest to a vector of doubles."""
+    if a != vector64:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        kind = context.get_value_type(vector64)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind]), f"llvm.nearbyint.v{vector64.width}f64"
+        )
+        return builder.call(function, arguments)
+
+    return a(a), codegen
+
+
+@intrinsic
+def times_power_of_two(typing_context, a, k):
+    """Return a · 2^k for vectors of doubles, k whole numbers from −2044 to 2046."""
+    if a != vector64 or k != vector64:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        kind, short, long = (ir.VectorType(t, vector64.width) for t in (ir.DoubleType(), ir.IntType(32), ir.IntType(64)))
+        k = builder.sext(builder.fptosi(arguments[1], short), long)
+        half = builder.ashr(k, ir.Constant(long, [1] * vector64.width))
+        product = arguments[0]
+        for part in (half, builder.sub(k, half)):  # 2^k itself may lie outside the range of doubles
+            exponent = builder.add(part, ir.Constant(long, [1023] * vector64.width))
+            bits = builder.shl(exponent, ir.Constant(long, [52] * vector64.width))
+            product = builder.fmul(product, builder.bitcast(bits, kind))
+        return product
+
+    return a(a, k), codegen
+
+
 def _arithmetic(symbol, instruction):
     @intrinsic
     def compute(typing_context, a, b):
@@ -146,7 +222,23 @@ minimum, maximum = _selection("<"), _selection(">")
 
 
 if nb.config.DISABLE_JIT:
-    minimum, maximum = np.minimum, np.maximum
+    minimum, maximum, nearest = np.minimum, np.maximum, np.rint
+
+    def widen(array, index):
+        """Return the eight doubles of the floats that start at a flat index of a contiguous 1-D float32 array."""
+        return array[index : index + 8].astype(np.float64)
+
+    def times_power_of_two(a, k):
+        """Return a · 2^k for vectors of doubles, k whole numbers from −2044 to 2046."""
+        return np.ldexp(a, k.astype(np.int32))
+
+    def lanes(array):
+        """Return how many elements a vector of a contiguous 1-D array has."""
+        return WIDTH[array.dtype]
+
+    def where_less(a, b, yes, no):
+        """Return the vector of the elements of ``yes`` where a < b, else of ``no``."""
+        return np.where(a < b, yes, no)
 
     def load(array, index):
         """Return the vector that starts at a flat index of a contiguous 1-D array."""

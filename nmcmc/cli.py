@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = _command(commands, "evaluate", _evaluate, "measure the quality of a stored sampler from fresh draws")
     _model(evaluate)
     evaluate.add_argument("--n-samples", type=whole_number, default=20_000, help="fresh draws (default 20000)")
+    evaluate.add_argument("--levels", action="store_true", help="also the share of every net in KL(q‖p)")
     _output(evaluate, None, "also write the JSON here", required=False)
 
     scan = _command(commands, "scan", _scan, "thermodynamics over a range of beta from fresh draws of a family")
@@ -317,7 +318,9 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from nmcmc.experiment.commands import evaluate_command
 
     wanted = _wanted(options)
-    return _also_written(lambda: evaluate_command(wanted, options.n_samples, _options(options)), options)
+    return _also_written(
+        lambda: evaluate_command(wanted, options.n_samples, _options(options), options.levels), options
+    )
 
 
 def _models(options: argparse.Namespace) -> dict[str, Any]:

@@ -26,22 +26,22 @@ def net_case():
     return spins, log_q
 
 
-def leaf_case():
-    """Two leaves of 3×2 with three border bonds each, five configurations."""
+def leaf_case(dtype):
+    """Two leaves of 3×2 with three border bonds each, five configurations, in float32 or float64."""
     rng = np.random.default_rng(2)
     spins, uniforms = rng.choice(np.array([-1, 1], dtype=np.int8), size=(5, 16)), rng.random((5, 16))
-    inside = np.array([[[0, 1], [2, 3], [4, 5]], [[6, 7], [8, 9], [10, 11]]])
+    sites = np.array([[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]])
     bond_inside, bond_site = np.array([0, 0, 5]), np.array([[12, 13, 14], [13, 14, 15]])
-    numbers = rng.normal(size=3), rng.normal(size=(3, 2)), rng.normal(size=(3, 1)), rng.normal(size=(2, 2))
-    log_z = np.zeros((5, 2))
-    leaf_transfer.leaves(spins, inside, bond_inside, bond_site, *numbers, uniforms, True, 0, 10, log_z)
+    weights = [rng.uniform(0.2, 1, size=shape).astype(dtype) for shape in ((3, 2), (6, 2), (3, 2, 2), (3, 2))]
+    rescale, log_z = np.array([False, True, True]), np.zeros((5, 2))
+    leaf_transfer.leaves(spins, sites, bond_inside, bond_site, *weights, rescale, uniforms, True, 0, 10, log_z)
     return spins, log_z
 
 
 def run():
     """Return the results by name."""
-    names = ("net_spins", "net_log_q", "leaf_spins", "leaf_log_z")
-    return dict(zip(names, (*net_case(), *leaf_case()), strict=True))
+    names = ("net_spins", "net_log_q", "leaf_spins", "leaf_log_z", "leaf64_spins", "leaf64_log_z")
+    return dict(zip(names, (*net_case(), *leaf_case(np.float32), *leaf_case(np.float64)), strict=True))
 
 
 if __name__ == "__main__":

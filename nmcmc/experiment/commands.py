@@ -129,11 +129,17 @@ def _chain_in_file(
     return result.chain, result.seconds
 
 
-def evaluate_command(wanted: Wanted, n_samples: int, options: Options) -> dict[str, Any]:
-    """Return the quality of a stored sampler from fresh draws."""
+def evaluate_command(wanted: Wanted, n_samples: int, options: Options, levels: bool = False) -> dict[str, Any]:
+    """Return the quality of a stored sampler from fresh draws, and the share of every net in KL if asked for.
+
+    Raises
+    ------
+    ValueError : for too few draws, or the shares of a sampler that is not a hierarchy.
+    """
     if n_samples < 100:
         raise ValueError(f"n_samples is {n_samples}; at least 100 draws are needed, 10000 for a reliable ess_fraction")
     sampler, target, _ = load_wanted(wanted, options.device)
+    shares = numbers.level_numbers(sampler, target, Rng(options.seed).child("levels")) if levels else None
     draws = draw_stage(sampler, target, n_samples, Rng(options.seed).child("evaluate"), options)
     return summarize(
         "evaluate",
@@ -141,6 +147,7 @@ def evaluate_command(wanted: Wanted, n_samples: int, options: Options) -> dict[s
         seed=options.seed,
         model=wanted.model,
         n_samples=n_samples,
+        kl_per_level=shares,
         **numbers.draw_numbers(draws, target),
     )
 

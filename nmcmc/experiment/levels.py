@@ -29,12 +29,8 @@ RATES = {FORWARD: 0.0015, REVERSE: 0.002}
 SHARE = 0.25
 """Steps of reverse KL for each step of forward KL."""
 DEFAULT_STEPS = 4000
-FINISHED_SITES = 64 * 64
-"""Sites of the largest region that is finished by reverse KL: of larger ones a draw costs more than it teaches."""
-FULL_BATCH_SITES = 32 * 32
-"""Sites of the largest region of which a step draws all ``borders`` × ``crosses`` copies; of larger ones it draws as
-many spins, but never of fewer than ``LEAST_BORDERS`` borders."""
-LEAST_BORDERS = 8
+FINISHED_SPINS = 64 * 64
+"""Spins of the largest region that is finished by reverse KL: of larger ones a draw costs more than it teaches."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def levels_of(sampler: HierarchicalSampler) -> list[Level]:
     levels, last = [], dict[str, Level]()
     for key in reversed(sampler.trained_keys):
         levels.append(Level(key, FORWARD))
-        if sampler.groups[key].region.fields.size <= FINISHED_SITES:
+        if sampler.n_inside(key) <= FINISHED_SPINS:
             inside = [last[k] for k in sampler.keys_inside(key) if k in last]
             levels.append(Level(key, REVERSE, (levels[-1], *inside)))
         last[key] = levels[-1]
@@ -123,13 +119,11 @@ def _train_level(
 
 
 def _objective(job: TrainingJob, level: Level, configurations: Configurations) -> Objective:
-    training = job.training
+    given = job.training
     if level.stage == FORWARD:
-        return cast("Objective", partial(forward_kl, configurations=configurations, batch=training.batch))
-    sites = cast("HierarchicalSampler", job.sampler).groups[level.key].region.fields.size
-    borders = max(LEAST_BORDERS, round(training.borders * min(1.0, FULL_BATCH_SITES / sites)))
-    reverse = partial(block_local_reverse_kl, borders=borders, crosses=training.crosses, configurations=configurations)
-    return cast("Objective", reverse)
+        return cast("Objective", partial(forward_kl, configurations=configurations, batch=given.batch))
+    objective = partial(block_local_reverse_kl, borders=given.borders, crosses=given.crosses)
+    return cast("Objective", partial(objective, configurations=configurations))
 
 
 def _path(folder: Path, level: Level) -> Path:

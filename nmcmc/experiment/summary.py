@@ -17,6 +17,11 @@ from nmcmc.analysis.spectrum import predicted_acceptance, predicted_tau_int
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.exact.known import exact_values
 from nmcmc.experiment.build import lattice_energy, torus_extents
+from nmcmc.experiment.configurations import Configurations
+from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical.divergence import kl_of_levels
+from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
+from nmcmc.samplers.store import AnySampler
 from nmcmc.types import Chain, Estimate, Floats
 
 KEYS = (
@@ -139,6 +144,19 @@ def draw_numbers(draws: Mapping[str, Floats], target: Boltzmann) -> dict[str, An
         "entropy_per_spin": {**to_json(entropy), "exact": exact.get("entropy_per_spin")},
         "observables": with_exact(weighted, exact),
     }
+
+
+def level_numbers(sampler: AnySampler, target: Boltzmann, rng: Rng) -> dict[str, Any]:
+    """Return the share of every net in KL(q‖p), with borders from configurations of the target, by its key.
+
+    Raises
+    ------
+    ValueError : if the sampler is not a hierarchy.
+    """
+    if not isinstance(sampler, HierarchicalSampler):
+        raise ValueError(f"a {type(sampler).__name__} has no levels; only hierarchical samplers have")
+    configurations = Configurations(target, rng.child("data"))(0)
+    return {key: to_json(kl) for key, kl in kl_of_levels(sampler, configurations, rng.child("draws")).items()}
 
 
 def proposal_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:

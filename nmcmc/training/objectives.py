@@ -30,6 +30,10 @@ class BlockSampler(Sampler, Protocol):
         """The names of the nets to train, from the largest level to the smallest."""
         ...
 
+    def n_inside(self, key: str) -> int:
+        """Return the number of spins inside a block of one net."""
+        ...
+
     def log_prob_line(self, key: str, inputs: Tensor) -> Tensor:
         """Return log q(line | border) of one net, differentiable."""
         ...
@@ -56,6 +60,9 @@ class DataSampler(Sampler, Protocol):
 
 
 Objective: TypeAlias = Callable[[Sampler, Target, Rng, int], Tensor]
+FULL_BATCH_SPINS, LEAST_BORDERS = 1024, 8
+"""Spins of the largest block of which block-local training draws all copies asked for; of larger blocks it draws as
+many spins, but never of fewer than the least number of borders."""
 Configurations: TypeAlias = Callable[[int], Tensor]
 """Step → configurations of the target to learn from at that step, int8 (n_configurations, n_spins) on the CPU."""
 
@@ -94,7 +101,7 @@ def block_local_reverse_kl(
     Parameters
     ----------
     sampler : a sampler made of blocks. target : the system whose leaves the sampler sums, at the same β.
-    borders, crosses : blocks per step and net, and draws of each, ≥ 2.
+    borders, crosses : blocks per step and net, fewer of blocks beyond ``FULL_BATCH_SPINS``, and draws of each, ≥ 2.
     configurations : where borders come from; None takes the sampler's own draws.
 
     Raises
@@ -112,7 +119,8 @@ def block_local_reverse_kl(
     losses = []
     for key in sampler.trained_keys:
         stream = rng.child(key)
-        given = _borders(sampler, key, borders, stream.child("borders"), configurations and configurations(step))
+        n = min(borders, max(LEAST_BORDERS, round(borders * FULL_BATCH_SPINS / sampler.n_inside(key))))
+        given = _borders(sampler, key, n, stream.child("borders"), configurations and configurations(step))
         inputs, log_weight = sampler.draw_block(key, given.repeat_interleave(crosses, dim=0), stream.child("inside"))
         advantage = _leave_one_out(-log_weight.reshape(-1, crosses)).reshape(-1)
         losses.append((advantage * sampler.log_prob_line(key, inputs)).mean())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny_kernels
 
-from nmcmc.kernels.simd import WIDTH, load, maximum, minimum, splat, store
+from nmcmc.kernels.simd import WIDTH, lanes, load, maximum, minimum, splat, store, where_less
 
 TYPES = [np.float32, np.float64]
 
@@ -72,6 +72,23 @@ def test_minimum_and_maximum_keep_what_is_no_number_on_the_right(dtype):
     assert np.isnan(out).all()
 
 
+@nb.njit
+def choose(a, b, yes, no, out):
+    store(out, 0, where_less(load(a, 0), load(b, 0), load(yes, 0), load(no, 0)))
+    return lanes(out)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_where_less_chooses_element_by_element(dtype):
+    n = WIDTH[np.dtype(dtype)]
+    a, b = np.random.default_rng(1).integers(-1, 2, size=(2, n)).astype(dtype)
+    a[0], b[1] = np.nan, np.nan
+    yes, no, out = np.arange(n, dtype=dtype), -np.arange(n, dtype=dtype) - 1, np.empty(n, dtype=dtype)
+    assert choose(a, b, yes, no, out) == n
+    np.testing.assert_array_equal(out, np.where(a < b, yes, no))
+    assert out.min() < 0 < out.max()
+
+
 @pytest.mark.parametrize("array", [np.zeros(16, dtype=np.int64), np.zeros((16, 2)), np.zeros(32)[::2]])
 def test_other_arrays_do_not_compile(array):
     with pytest.raises(nb.core.errors.TypingError):
@@ -83,7 +100,8 @@ def test_kernels_run_uncompiled_with_the_same_results(tmp_path):
     script, output = tiny_kernels.__file__, tmp_path / "plain.npz"
     subprocess.run([sys.executable, script, str(output)], env=environment, check=True, timeout=120)
     plain, compiled = np.load(output), tiny_kernels.run()
-    for name in ("net_spins", "leaf_spins"):
+    for name in ("net_spins", "leaf_spins", "leaf64_spins"):
         np.testing.assert_array_equal(plain[name], compiled[name])
     np.testing.assert_allclose(plain["net_log_q"], compiled["net_log_q"], rtol=1e-6)
-    np.testing.assert_allclose(plain["leaf_log_z"], compiled["leaf_log_z"], rtol=1e-13)
+    np.testing.assert_allclose(plain["leaf_log_z"], compiled["leaf_log_z"], rtol=1e-6)
+    np.testing.assert_allclose(plain["leaf64_log_z"], compiled["leaf64_log_z"], rtol=1e-13)

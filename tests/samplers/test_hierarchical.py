@@ -106,7 +106,7 @@ def test_what_fits_a_leaf_is_exact_and_has_no_net():
     sampler = HierarchicalSampler(energy, 0.7, leaf=7, rng=Rng(1))
     assert sampler.keys == []
     states = torch.from_numpy(all_states(16))
-    np.testing.assert_allclose(sampler.log_prob(states), np.log(probabilities(energy, 0.7)), rtol=1e-10)
+    np.testing.assert_allclose(sampler.log_prob(states), np.log(probabilities(energy, 0.7)), rtol=0, atol=1e-6)
     draw = sampler.sample(10, Rng(1))
     torch.testing.assert_close(sampler.log_prob(draw.spins), draw.log_prob, rtol=1e-12, atol=0)
     log_z = Boltzmann(energy, 0.7).log_density(draw.spins) - draw.log_prob
@@ -133,7 +133,7 @@ def test_draws_follow_q_and_not_q_at_another_beta(boundary, leaf):
         if right:
             correlation = (drawn.T.astype(float) @ drawn) / n
             exact = (all_states(16) * q[:, None]).T @ all_states(16)
-            error = np.sqrt((1 - exact**2) / n) + np.eye(16)
+            error = np.sqrt((1 - np.minimum(exact**2, 1)) / n) + np.eye(16)
             assert np.max(np.abs(correlation - exact) / error) < 5
 
 

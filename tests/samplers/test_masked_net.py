@@ -220,10 +220,10 @@ def test_the_kernel_s_tanh_is_tanh():
     x = np.concatenate([np.linspace(-12, 12, 100_000), [0.0, -0.0, 1e-30, np.inf, -np.inf, 7.9, -7.9] + [1e-3] * 9])
     x = x.astype(np.float32)[: len(x) // 16 * 16]
     y = x.copy()
-    kernel._tanh(y, len(y))
+    kernel._tanh(y, 0, len(y))
     np.testing.assert_allclose(y, np.tanh(x.astype(np.float64)), rtol=4e-7, atol=4e-7)
     opposite = -x
-    kernel._tanh(opposite, len(y))
+    kernel._tanh(opposite, 0, len(y))
     np.testing.assert_array_equal(opposite, -y)
 
 

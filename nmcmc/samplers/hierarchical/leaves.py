@@ -15,6 +15,9 @@ from nmcmc.types import Floats, Ints
 EXPONENT_LIMIT = 600.0
 """Largest penalty, in nats, that one row of a leaf may put on its likeliest state (float64 ends at e^−708)."""
 
+FLOAT32_LIMIT = 80.0
+"""Largest spread, in nats, of the messages of a leaf that is summed in float32 (which ends at e^±87)."""
+
 
 class Leaves:
     """All leaves of one group: p(inside | border) ∝ exp(−βH) by a transfer matrix over 2^width states.
@@ -48,12 +51,17 @@ class Leaves:
         self.bond_coupling: Floats = beta * couplings[outer]
         self._check_range(beta)
 
-    def _check_range(self, beta: float) -> None:
+    def _penalty(self) -> Floats:
+        """Return the largest penalty, in nats, that each row puts on a state given the row before, (height,)."""
         field = np.abs(self.fields).ravel()
         np.add.at(field, self.bond_inside, np.abs(self.bond_coupling))
-        penalty = 2 * field.reshape(self.fields.shape).sum(axis=1)
+        penalty: Floats = 2 * field.reshape(self.fields.shape).sum(axis=1)
         penalty += 2 * np.abs(self.across).sum(axis=1)
         penalty[1:] += 2 * np.abs(self.down).sum(axis=1)
+        return penalty
+
+    def _check_range(self, beta: float) -> None:
+        penalty = self._penalty()
         if penalty.max() > EXPONENT_LIMIT:
             raise ValueError(
                 f"beta = {beta} puts up to {penalty.max():.0f} nats on one row of a leaf; at most {EXPONENT_LIMIT:.0f} "
@@ -81,14 +89,42 @@ class Leaves:
         out, into = np.empty((len(spins), len(self.inside))), spins.numpy()
         fill = uniforms is not None
         random = np.empty((0, 0)) if uniforms is None else uniforms.numpy()
-        bonds = self.bond_inside, self.bond_site, self.bond_coupling
-        inner = self.fields, self.across, self.down
+        weights, rescale, strength = self._weights
+        bonds = self.bond_inside, self.bond_site
         for_chunks(
-            lambda a, b: kernel.leaves(into, self.inside, *bonds, *inner, random, fill, a, b, out),
+            lambda a, b: kernel.leaves(into, self.sites, *bonds, *weights, rescale, random, fill, a, b, out),
             out.size,
             kernel.LANES,
         )
-        return torch.from_numpy(out)
+        return torch.from_numpy(out + strength)
+
+    @cached_property
+    def _weights(self) -> tuple[list[np.ndarray], np.ndarray, float]:
+        """Return the kernel's weights, after which rows it rescales, and the logarithm that the weights leave out."""
+        height, width = self.fields.shape
+        up, across, down = np.array([-1.0, 1.0]), np.zeros((height, width)), np.zeros((height, width))
+        across[:, 1:], down[1:] = self.across, self.down
+        pairs = [self.bond_coupling[:, None] * up, self.fields.reshape(-1, 1) * up, -across[..., None] * up]
+        weights = [np.exp(pair - np.abs(pair)) for pair in pairs] + [np.exp(-2 * down)]
+        left_out = sum(float(np.abs(pair[..., 0]).sum()) for pair in pairs) + float(down.sum())
+        rescale = self._rescaled_rows()
+        if rescale is None:
+            return weights, np.ones(height, dtype=np.bool_), left_out
+        return [to_float32(weight) for weight in weights], rescale, left_out
+
+    def _rescaled_rows(self) -> np.ndarray | None:
+        """Return after which rows messages must be rescaled to stay in the range of float32; None if they cannot."""
+        cost = self._penalty() + len(self.fields[0]) * np.log(2)
+        cost[:-1] += 2 * np.abs(self.down).sum(axis=1)
+        rescale, spread = np.zeros(len(cost), dtype=np.bool_), cost[0]
+        for r in range(1, len(cost)):
+            if spread + cost[r] > FLOAT32_LIMIT:
+                rescale[r - 1], spread = True, cost[r - 1]
+            spread += cost[r]
+            if spread > FLOAT32_LIMIT:
+                return None
+        rescale[-1] = True
+        return None if spread > FLOAT32_LIMIT else rescale
 
     @torch.no_grad()
     def by_torch(self, spins: Tensor, uniforms: Tensor | None) -> Tensor:
@@ -146,6 +182,21 @@ class Leaves:
                 weight = weight[torch.arange(n, device=spins.device), ..., chosen]
             spins[:, inside[:, r]] = row.to(spins.dtype).reshape(len(spins), len(inside), width)
             below = row
+
+
+def to_float32(weights: Floats) -> np.ndarray:
+    """Round positive weights up or down such that their relative errors add up to nothing.
+
+    Rounding to nearest would repeat the same error at every bond of a uniform lattice.
+    """
+    out, total = np.empty(weights.shape, dtype=np.float32), 0.0
+    for i, weight in np.ndenumerate(weights):
+        nearest = np.float32(weight)
+        other = np.nextafter(nearest, np.float32(np.inf if nearest < weight else 0))
+        error, other_error = total + float(nearest) / weight - 1, total + float(other) / weight - 1
+        better = nearest == weight or abs(error) <= abs(other_error)
+        out[i], total = (nearest, error) if better else (other, other_error)
+    return out
 
 
 def _along(values: Tensor, axis: int, n_axes: int) -> Tensor:

@@ -132,6 +132,10 @@ class HierarchicalSampler(nn.Module):
             if isinstance(net, MaskedNet):
                 net.freeze(name != key)
 
+    def n_inside(self, key: str) -> int:
+        """Return the number of spins inside a block of one net."""
+        return int(self.groups[key].region.fields.size)
+
     def keys_inside(self, key: str) -> list[str]:
         """Return the names of the nets that draw what is inside the blocks of a net, below its own line."""
         inside = {group.region.key for group in self.block(key).parts.lines[1:]}
