@@ -92,12 +92,37 @@ def models():
     return "\n".join([*rows, "", f"Each from fresh draws and a neural chain of its own ({where(whole)})."])
 
 
+def scan():
+    whole = load("scan")
+    found, names = whole["result"], ("energy_per_spin", "specific_heat", "entropy_per_spin", "log_z")
+    rows = ["| β | ess_fraction | E/N | off by | c | off by | χ | U |", "|---|---|---|---|---|---|---|---|"]
+    for row in found["rows"][5::10]:
+        cells = [f"{row['beta']:.4f}", of(row["ess_fraction"])]
+        for name in names[:2]:
+            sigma = (row[name]["value"] - row[name]["exact"]) / row[name]["error"]
+            cells += [of(row[name]), f"{sigma:+.1f} σ".replace("-", "−")]
+        rows.append(f"| {' | '.join([*cells, of(row['susceptibility']), of(row['binder'])])} |")
+    least, cost = found["least_ess_fraction"], found["training"]
+    worst = max((found["largest_deviation"][name]["sigma"], name) for name in names)
+    text = (
+        f"Least ess_fraction {of(least)} at β = {least['beta']:.4f}, of {len(found['rows'])} β at which nothing was "
+        f"trained; largest deviation of E/N, c, S/N and log Z from Kaufman's values {worst[0]:.1f} σ "
+        f"({found['n_draws']} draws at each β). {len(found['knots'])} knots, {found['parameters']} parameters, "
+        f"{found['bytes'] / 2**20:.1f} MiB; training {cost['core_seconds']:.0f} s of one core ({where(whole)})."
+    )
+    return "\n".join([*rows, "", text])
+
+
+def of(entry):
+    return compact(entry["value"], entry["error"])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
 
 
-TABLES = {"main_job": main_job, "wolff": wolff, "incremental_sampling": incremental_sampling, "models": models}
+TABLES = {"main_job": main_job, "wolff": wolff, "incremental_sampling": incremental_sampling, "models": models, "scan": scan}
 
 
 def filled(text):
