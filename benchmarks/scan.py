@@ -3,7 +3,8 @@
 Draws from the family (a file or a shipped name) at 61 β strictly between its knots, and writes ess_fraction and the
 deviations of energy, specific heat, entropy and log Z from Kaufman's exact values into results/scan.json. With --train
 the family is trained first, by one thread, and written to that file: the default settings of
-`nmcmc train --lattice 32x32 --betas 0.3:0.6`. A training that was killed goes on.
+`nmcmc train --lattice 32x32 --betas 0.3:0.6`. A training that was killed goes on. The least ess_fraction is measured
+with knots left out too: how far apart may they be?
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 from record import ROOT, note, parser, record
 
+from nmcmc.analysis.importance import ess_fraction
 from nmcmc.atomic import discard
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.experiment.family import prepare_family, train_knots
@@ -21,10 +23,11 @@ from nmcmc.experiment.options import Options, leftovers_of
 from nmcmc.experiment.scan import scan_rows
 from nmcmc.experiment.summary import deviation
 from nmcmc.random import Rng
-from nmcmc.samplers.family import family_file, load_family, save_family
+from nmcmc.samplers.family import Family, family_file, load_family, save_family
 from nmcmc.samplers.pretrained import sha256_of
+from nmcmc.samplers.store import at_beta
 
-LOW, HIGH, POINTS, DRAWS = 0.3, 0.6, 61, 20_000
+LOW, HIGH, POINTS, DRAWS, FEWER_DRAWS = 0.3, 0.6, 61, 20_000, 10_000
 KEPT = ("ess_fraction", "energy_per_spin", "specific_heat", "entropy_per_spin", "log_z", "susceptibility", "binder")
 EXACT = ("energy_per_spin", "specific_heat", "entropy_per_spin", "log_z")
 
@@ -73,6 +76,29 @@ def measured(rows):
     }
 
 
+def least_ess(sampler_at, betas, rng):
+    """Return the least ess_fraction over the grid of what a function β → sampler gives, and where it is."""
+    found = {}
+    for beta in betas:
+        weights = sampler_at(beta).sample_log_weight(FEWER_DRAWS, rng.child(repr(beta))).numpy()
+        found[beta] = ess_fraction(weights)
+    beta = min(found, key=lambda beta: found[beta].value)
+    return {"beta": beta, "value": found[beta].value, "error": found[beta].error}
+
+
+def with_less(family, betas, rng):
+    """Return the least ess_fraction with some knots left out, and with the nearest knot alone, its leaves at β."""
+    less = {}
+    for every in (1, 2, 4):
+        kept = Family(family.knots[::every])
+        less[f"every {every}"] = {"knots": kept.betas, **least_ess(kept.at, betas, rng)}
+
+    def nearest(beta):
+        return at_beta(min(family.knots, key=lambda knot: abs(knot.beta - beta)), beta)
+
+    return less | {"nearest knot alone": {"knots": family.betas, **least_ess(nearest, betas, rng)}}
+
+
 def main():
     options = parser(__doc__)
     options.add_argument("family", nargs="?", default="ising2d-32-scan", help="file or shipped name")
@@ -96,6 +122,7 @@ def main():
         "training": cost or known_cost(path),
         "n_draws": n,
         **measured(rows),
+        "with_less": with_less(family, betas, Rng(args.seed).child("less")),
         "rows": [{"beta": row["beta"]} | {name: row[name] for name in KEPT} for row in rows.values()],
     }
     record("scan", result, args)

@@ -122,7 +122,13 @@ def where(whole):
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
 
 
-TABLES = {"main_job": main_job, "wolff": wolff, "incremental_sampling": incremental_sampling, "models": models, "scan": scan}
+TABLES = {
+    "main_job": main_job,
+    "wolff": wolff,
+    "incremental_sampling": incremental_sampling,
+    "models": models,
+    "scan": scan,
+}
 
 
 def filled(text):

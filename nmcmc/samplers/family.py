@@ -128,6 +128,11 @@ def load_family(family: str | Path, device: str = "cpu") -> tuple[Family, dict[s
     return Family(knots), header["notes"]
 
 
+def family_names() -> list[str]:
+    """Return the names of the shipped families."""
+    return sorted(path.name.removesuffix(ENDING) for path in SHIPPED.glob(f"*{ENDING}"))
+
+
 def family_file(family: str | Path) -> Path:
     """Return the file that is meant by a path or the name of a shipped family; a path that exists wins.
 
@@ -135,12 +140,13 @@ def family_file(family: str | Path) -> Path:
     ------
     ValueError : for a plain word that is neither.
     """
-    path, names = Path(family), sorted(found.name.removesuffix(ENDING) for found in SHIPPED.glob(f"*{ENDING}"))
-    if path.exists() or path.name != str(family) or path.suffix == ENDING:
+    path, text = Path(family), str(family)
+    if path.exists() or path.name != text or text.endswith(ENDING):
         return path
-    if str(family) not in names:
-        raise ValueError(f"{family} does not exist, and no family of this name is shipped; shipped are {names}")
-    return SHIPPED / f"{family}{ENDING}"
+    if text not in family_names():
+        names = ", ".join(family_names()) or "none"
+        raise ValueError(f"{text} does not exist, and no family of this name is shipped; shipped are {names}")
+    return SHIPPED / f"{text}{ENDING}"
 
 
 def _alike(a: HierarchicalSampler, b: HierarchicalSampler) -> bool:

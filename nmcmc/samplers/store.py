@@ -82,6 +82,21 @@ def open_sealed(path: Path, form: str, version: int) -> tuple[dict[str, Any], di
     ------
     FileNotFoundError, CorruptFileError, ValueError : as `load_sampler`.
     """
+    header, tensors = _opened(path)
+    if header.get("format") != form:
+        raise ValueError(f"{path} is no model: its format is {header.get('format')!r}, not {form!r}")
+    if header["version"] > version:
+        raise ValueError(f"{path} has version {header['version']}; this nmcmc reads up to {version}: update nmcmc")
+    return header, tensors
+
+
+def format_of(path: Path) -> str | None:
+    """Return the format of a file of trained weights, None if it says none; raises as `open_sealed`."""
+    form: str | None = _opened(path)[0].get("format")
+    return form
+
+
+def _opened(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.is_file():
         reason = "is a folder, not a model" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path} {reason}; `nmcmc train --out MODEL.safetensors` makes a model")
@@ -91,12 +106,7 @@ def open_sealed(path: Path, form: str, version: int) -> tuple[dict[str, Any], di
         raise CorruptFileError(
             f"{path} is not an intact model file ({error}); train it again or copy it anew"
         ) from error
-    header: dict[str, Any] = json.loads(text)
-    if header.get("format") != form:
-        raise ValueError(f"{path} is no model: its format is {header.get('format')!r}, not {form!r}")
-    if header["version"] > version:
-        raise ValueError(f"{path} has version {header['version']}; this nmcmc reads up to {version}: update nmcmc")
-    return header, tensors
+    return json.loads(text), tensors
 
 
 def energy_tensors(energy: LatticeEnergy) -> dict[str, torch.Tensor]:

@@ -131,3 +131,21 @@ def test_a_model_is_no_family_and_damage_is_told(folder, family):
     assert "'nmcmc-model', not 'nmcmc-family'" in call("scan ./m").err
     (folder / "d").write_bytes(family.read_bytes()[:-1])
     assert call("scan ./d").code == 4
+
+
+def test_a_family_is_evaluated_and_sampled_at_any_beta(folder, family):
+    result = call(f"evaluate {family} --beta 0.37 --n-samples 12000 --json")
+    assert result.code == 0, result.err
+    assert result.json["beta"] == 0.37
+    assert result.json["log_z"]["exact"] == exact_values(ENERGY, 0.37)["log_z"]
+    chain = call(f"sample {family} --beta 0.37 --lattice 4x4 --n-samples 16000 --warmup 50 --out c.h5 --json")
+    assert chain.code == 0, chain.err
+    energy = chain.json["observables"]["energy_per_spin"]
+    assert energy["exact"] == exact_values(ENERGY, 0.37)["energy_per_spin"]
+    for more, message in (
+        ("", "is a family for beta from 0.3 to 0.5; give the --beta"),
+        ("--beta 0.6", "beta is 0.6; this family is for"),
+        ("--beta 0.4 --lattice 4x5", "is for another lattice"),
+    ):
+        refused = call(f"evaluate {family} {more}")
+        assert (refused.code, refused.err.count("\n"), message in refused.err) == (2, 1, True), refused.err
