@@ -216,6 +216,7 @@ def scan(rows: Sequence[Mapping[str, Any]], exact: Mapping[str, Floats]) -> Figu
                 axes.tick_params(labelbottom=False)
             else:
                 axes.set_xlabel(r"$\beta$")
+    _legend(figure.axes[0])
     return figure
 
 
@@ -227,7 +228,6 @@ def _scanned(axes: Axes, name: str, beta: Floats, facts: Mapping[str, Floats], e
     if name == "ess_fraction":
         axes.set_ylim(0, 1.03)
     axes.set_title(SYMBOLS[name])
-    _legend(axes)
 
 
 def _deviations(axes: Axes, beta: Floats, facts: Mapping[str, Floats]) -> None:

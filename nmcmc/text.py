@@ -102,11 +102,12 @@ def _rows(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line per β."""
     names = [name for name in SCAN_COLUMNS if any(name in row for row in rows.values())]
-    yield _line("beta", [SCAN_COLUMNS[name] for name in names])
+    yield f"{'beta':<9}" + "".join(f"{SCAN_COLUMNS[name]:>15}" for name in names)
     for beta, row in rows.items():
         entries = [row.get(name) or {"value": None} for name in names]
-        cells = [compact(entry["value"], entry.get("error")) for entry in entries]
-        yield _line(beta, cells) + ("" if all(e.get("reliable", True) for e in entries) else "  UNRELIABLE")
+        cells = "".join(f"{compact(entry['value'], entry.get('error')):>15}" for entry in entries)
+        marks = "" if all(entry.get("reliable", True) for entry in entries) else "  UNRELIABLE"
+        yield f"{beta:<9.9}{cells}{marks}"
 
 
 def _line(name: str, cells: list[str]) -> str:

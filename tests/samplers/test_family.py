@@ -7,12 +7,13 @@ import pytest
 import torch
 from perturbed import perturbed
 
-from nmcmc.analysis.importance import derive_importance, log_z
+from nmcmc.analysis.importance import derive_importance, ess_fraction, log_z
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact.enumeration import all_states, enumerate_system
+from nmcmc.exact.known import exact_values
 from nmcmc.random import Rng
-from nmcmc.samplers.family import Family, family_bytes, family_file, load_family, save_family
+from nmcmc.samplers.family import Family, family_bytes, family_file, family_names, load_family, save_family
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.store import load_sampler, save_sampler
 from nmcmc.types import CorruptFileError
@@ -152,3 +153,29 @@ def test_an_unknown_name_is_answered_with_the_shipped_ones():
     assert str(family_file("none/ising2d-31-scan")) == "none/ising2d-31-scan"
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_family("ising2d-31-scan.safetensors")
+
+
+def worst_of(family):
+    """The least ess_fraction and the largest deviation of log Z in σ, at some β between knots."""
+    found = []
+    for beta in np.linspace(family.betas[0], family.betas[-1], 9)[1:-1]:
+        weights = family.at(float(beta)).sample_log_weight(2000, Rng(5)).numpy()
+        exact = exact_values(family.energy, float(beta))["log_z"]
+        found.append((ess_fraction(weights).value, abs(log_z(weights).deviation(exact))))
+    return min(ess for ess, _ in found), max(off for _, off in found)
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_a_shipped_family_is_good_all_over_its_range_and_one_with_a_perturbed_layer_is_not(name):
+    family, notes = load_family(name)
+    assert notes["command"].startswith("nmcmc train ")
+    assert "/" not in notes["command"]
+    assert family_bytes(family, notes) == family_file(name).read_bytes()
+    least, off = worst_of(family)
+    assert least > 0.9
+    assert off < 5
+    for knot in family.knots:
+        with torch.no_grad():
+            layer = max(knot.parameters(), key=torch.numel)
+            layer += 0.3 * torch.randn(layer.shape, generator=torch.Generator().manual_seed(1))
+    assert worst_of(family)[0] < 0.8
