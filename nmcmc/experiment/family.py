@@ -109,7 +109,7 @@ def train_family_command(job: FamilyJob, out: Path) -> dict[str, Any]:
         family, seconds = train_knots(job, folder)
         save_family(out, family, job.notes)
         discard(folder)
-    middles = [(a + b) / 2 for a, b in itertools.pairwise(job.betas)]
+    middles = [round((a + b) / 2, 10) for a, b in itertools.pairwise(job.betas)]
     rows = scan_rows(family, sorted([*job.betas, *middles]), EVALUATION, Rng(options.seed).child("evaluate"), options)
     return summarize(
         "train",
