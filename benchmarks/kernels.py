@@ -3,7 +3,8 @@
 One thread. Leaves of 7×7 (the 8×8 torus) and of 7×15 (a torus of --extent) at β_c: nanoseconds per leaf for log Z
 alone and for log Z and a draw. Nets: every shape that the partition of the --extent torus needs, with random weights:
 nanoseconds per line, multiply-adds per second of its products, and their fraction of what a large float32 matrix
-product of torch reaches on the same thread. Medians over repeats in which all measurements alternate.
+product of torch reaches on the same thread. Medians over repeats in which all measurements alternate, of the time that
+the thread itself was running.
 """
 
 import time

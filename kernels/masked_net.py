@@ -9,17 +9,8 @@ import math
 import numba as nb
 import numpy as np
 
-from nmcmc.kernels.simd import (
-    load,
-    maximum,
-    minimum,
-    nearest,
-    splat,
-    store,
-    times_power_of_two,
-    where_less,
-    widen,
-)
+from nmcmc.kernels.simd import load, maximum, minimum, prefetch, splat, store, where_less
+from nmcmc.kernels.simd_double import exp, widen
 
 LANES = 64
 GROUP = 4
@@ -31,10 +22,6 @@ P = np.array(
     dtype=np.float32,
 )
 Q = np.array([1.0, 0.46461454034, 0.024691849947, 0.00026193182567], dtype=np.float32)
-
-
-TAYLOR = 1 / np.cumprod([1.0, *range(1, 13)])
-LOG2_E, LOG_2 = 1 / math.log(2), math.log(2)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -53,18 +40,6 @@ def _tanh(x, begin, end):
 
 
 @nb.njit(cache=True, nogil=True)
-def _exp(x):
-    """Return exp x of a vector of doubles x ≤ 0: 2^k exp r with |r| ≤ ½ ln 2."""
-    x = maximum(splat(-1000.0), x)
-    k = nearest(x * splat(LOG2_E))
-    r = x - k * splat(LOG_2)
-    p = splat(TAYLOR[12])
-    for j in range(11, -1, -1):
-        p = p * r + splat(TAYLOR[j])
-    return times_power_of_two(p, k)
-
-
-@nb.njit(cache=True, nogil=True)
 def _accumulate_one(weights, begin, first, end, x, out, at):
     """Add Σ_j weights[begin + j] x[j] over first ≤ j < end, x (n · LANES), to out[at : at + LANES]."""
     a, b, c, d = load(out, at), load(out, at + 16), load(out, at + 32), load(out, at + 48)
@@ -75,10 +50,7 @@ def _accumulate_one(weights, begin, first, end, x, out, at):
         b = b + w * load(x, i + 16)
         c = c + w * load(x, i + 32)
         d = d + w * load(x, i + 48)
-    store(out, at, a)
-    store(out, at + 16, b)
-    store(out, at + 32, c)
-    store(out, at + 48, d)
+    _store_row(out, at, a, b, c, d)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -100,14 +72,14 @@ def _accumulate_four(weights, begin, stride, first, end, x, out, at):
         c0, c1, c2, c3 = c0 + w * x0, c1 + w * x1, c2 + w * x2, c3 + w * x3
         w = splat(weights[begin + 3 * stride + m])
         d0, d1, d2, d3 = d0 + w * x0, d1 + w * x1, d2 + w * x2, d3 + w * x3
-    _store_four(out, at, a0, a1, a2, a3)
-    _store_four(out, i, b0, b1, b2, b3)
-    _store_four(out, j, c0, c1, c2, c3)
-    _store_four(out, k, d0, d1, d2, d3)
+    _store_row(out, at, a0, a1, a2, a3)
+    _store_row(out, i, b0, b1, b2, b3)
+    _store_row(out, j, c0, c1, c2, c3)
+    _store_row(out, k, d0, d1, d2, d3)
 
 
 @nb.njit(cache=True, nogil=True)
-def _store_four(out, at, a, b, c, d):
+def _store_row(out, at, a, b, c, d):
     store(out, at, a)
     store(out, at + 16, b)
     store(out, at + 32, c)
@@ -146,13 +118,26 @@ def _decide(logit, at, number, product, total):
     zero, one = splat(0.0), splat(1.0)
     for l in range(0, LANES, 8):
         z = widen(logit, at + l)
-        small = _exp(zero - maximum(zero - z, z))
+        small = exp(zero - maximum(zero - z, z))
         both = one + small
         up = where_less(zero, z, one, small)
         spin = where_less(load(number, l) * both, up, one, zero - one)
         store(number, l, spin)
         store(product, l, load(product, l) * both)
         store(total, l, load(total, l) + minimum(zero, spin * z))
+
+
+@nb.njit(cache=True, nogil=True)
+def _hidden_units(first, middle, hidden_bias, x, hidden, i, known, width):
+    """Compute the hidden units of position i, layer by layer; the first sees ``known`` inputs."""
+    at = i * width * LANES
+    for d in range(len(hidden)):
+        _fill(hidden[d], at, hidden_bias[d], i * width, width)
+        if d == 0:
+            _accumulate(first, i * width, width, 0, known, x, hidden[d], at)
+        else:
+            _accumulate(middle[d - 1], i * width, width, 0, (i + 1) * width, hidden[d - 1], hidden[d], at)
+        _tanh(hidden[d], at, at + width * LANES)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -164,7 +149,8 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
     Parameters
     ----------
     spins (batch, n_sites) int8 : borders are read, lines are written.
-    border (n_blocks, n_border), line (n_blocks, n_line) : sites of every block.
+    border (n_blocks, n_border), line (n_blocks, n_line) : sites of every block, unsigned: numba would ask of every
+        signed index whether it counts from the end.
     uniforms (batch, n_sites) : the number at a site decides its spin.
     first (n_line · width, n_input), middle (depth − 1, n_line · width, n_line · width), last (n_line, n_line · width),
     skip (n_line, n_input) : masked float32 weights, inputs = border then line; hidden_bias (depth, n_line · width),
@@ -178,29 +164,24 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
     hidden = np.empty((depth, n_line * width * LANES), dtype=np.float32)
     logit, number = np.empty(GROUP * LANES, dtype=np.float32), np.empty(LANES)
     product, total = np.empty(LANES), np.empty(LANES)
-    row, block = np.empty(LANES, dtype=np.int64), np.empty(LANES, dtype=np.int64)
+    row, block = np.empty(LANES, dtype=np.uint64), np.empty(LANES, dtype=np.uint64)
     for begin in range(start, stop, LANES):
         product[:], total[:] = 1.0, 0.0
         for l in range(LANES):
             row[l], block[l] = divmod(min(begin + l, stop - 1), n_blocks)
+            prefetch(uniforms, row[l], line[block[l], 0])
             for j in range(n_border):
                 x[j * LANES + l] = spins[row[l], border[block[l], j]]
         for i in range(n_line):
             known, g = n_border + i, i % GROUP
+            for l in range(LANES if i + 1 < n_line else 0):
+                prefetch(uniforms, row[l], line[block[l], i + 1])  # neighbours in a line may be rows apart in memory
             if g == 0:
                 n = min(GROUP, n_line - i)
                 _fill(logit, 0, bias, i, n)
                 _accumulate(skip, i, n, 0, known, x, logit, 0)
                 _accumulate(last, i, n, 0, i * width, hidden[depth - 1], logit, 0)
-            for d in range(depth):
-                at = i * width * LANES
-                _fill(hidden[d], at, hidden_bias[d], i * width, width)
-                if d == 0:
-                    _accumulate(first, i * width, width, 0, known, x, hidden[d], at)
-                else:
-                    # a layer reads units of the layer before up to its own position
-                    _accumulate(middle[d - 1], i * width, width, 0, (i + 1) * width, hidden[d - 1], hidden[d], at)
-                _tanh(hidden[d], at, at + width * LANES)
+            _hidden_units(first, middle, hidden_bias, x, hidden, i, known, width)
             _accumulate(skip, i, 1, known - g, known, x, logit, g * LANES)
             _accumulate(last, i, 1, (i - g) * width, (i + 1) * width, hidden[depth - 1], logit, g * LANES)
             for l in range(LANES):

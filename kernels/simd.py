@@ -43,14 +43,15 @@ vector32 = VectorType(types.float32, 16)
 _BY_ELEMENT = {types.float64: vector64, types.float32: vector32}
 
 
-def _kind_in(array):
+def kind_in(array):
     """Return the type of a vector in this array, None unless it is contiguous, 1-D and of float32 or float64."""
     if isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C":
         return _BY_ELEMENT.get(array.dtype)
     return None
 
 
-def _pointer(context, builder, array_type, array, index, kind):
+def pointer_into(context, builder, array_type, array, index, kind):
+    """Return the pointer to a vector of the LLVM type ``kind`` at a flat index of an array."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(cgutils.gep_inbounds(builder, data, index), kind.as_pointer())
 
@@ -58,13 +59,13 @@ def _pointer(context, builder, array_type, array, index, kind):
 @intrinsic
 def load(typing_context, array, index):
     """Return the vector that starts at a flat index of a contiguous 1-D array."""
-    kind = _kind_in(array)
+    kind = kind_in(array)
     if kind is None:
         return None
 
     def codegen(context, builder, signature, arguments):
         value = context.get_value_type(kind)
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1], value)
+        pointer = pointer_into(context, builder, array, arguments[0], arguments[1], value)
         return builder.load(pointer, align=kind.element.bitwidth // 8)
 
     return kind(array, types.intp), codegen
@@ -73,13 +74,13 @@ def load(typing_context, array, index):
 @intrinsic
 def store(typing_context, array, index, vector):
     """Write a vector to a contiguous 1-D array from a flat index on."""
-    kind = _kind_in(array)
+    kind = kind_in(array)
     if kind is None:
         return None
 
     def codegen(context, builder, signature, arguments):
         value = context.get_value_type(kind)
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1], value)
+        pointer = pointer_into(context, builder, array, arguments[0], arguments[1], value)
         builder.store(arguments[2], pointer, align=kind.element.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -105,7 +106,7 @@ def splat(typing_context, scalar):
 @intrinsic
 def lanes(typing_context, array):
     """Return how many elements a vector of a contiguous 1-D array has: a constant at compile time."""
-    kind = _kind_in(array)
+    kind = kind_in(array)
     if kind is None:
         return None
 
@@ -128,53 +129,26 @@ def where_less(typing_context, a, b, yes, no):
 
 
 @intrinsic
-def widen(typing_context, array, index):
-    """Return the eight doubles of the floats that start at a flat index of a contiguous 1-D float32 array."""
-    if _kind_in(array) is not vector32:
+def prefetch(typing_context, array, i, j):
+    """Start loading array[i, j] into the cache; i, j not negative."""
+    if not isinstance(array, types.Array) or array.ndim != 2:
         return None
 
     def codegen(context, builder, signature, arguments):
-        narrow = ir.VectorType(ir.FloatType(), vector64.width)
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1], narrow)
-        return builder.fpext(builder.load(pointer, align=4), context.get_value_type(vector64))
-
-    return vector64(array, types.intp), codegen
-
-
-@intrinsic
-def nearest(typing_context, a):
-    """Return the whole numbers nearest to a vector of doubles."""
-    if a != vector64:
-        return None
-
-    def codegen(context, builder, signature, arguments):
-        kind = context.get_value_type(vector64)
+        indices = [
+            context.cast(builder, value, kind, types.uintp) for value, kind in zip(arguments[1:], (i, j), strict=True)
+        ]
+        data = context.make_array(array)(context, builder, arguments[0])
+        pointer = cgutils.get_item_pointer(context, builder, array, data, indices)
+        pointer = builder.bitcast(pointer, cgutils.voidptr_t)
+        flag = ir.IntType(32)
         function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind]), f"llvm.nearbyint.v{vector64.width}f64"
+            builder.module, ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, flag, flag, flag]), "llvm.prefetch.p0"
         )
-        return builder.call(function, arguments)
+        builder.call(function, [pointer, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
 
-    return a(a), codegen
-
-
-@intrinsic
-def times_power_of_two(typing_context, a, k):
-    """Return a · 2^k for vectors of doubles, k whole numbers from −2044 to 2046."""
-    if a != vector64 or k != vector64:
-        return None
-
-    def codegen(context, builder, signature, arguments):
-        kind, short, long = (ir.VectorType(t, vector64.width) for t in (ir.DoubleType(), ir.IntType(32), ir.IntType(64)))
-        k = builder.sext(builder.fptosi(arguments[1], short), long)
-        half = builder.ashr(k, ir.Constant(long, [1] * vector64.width))
-        product = arguments[0]
-        for part in (half, builder.sub(k, half)):  # 2^k itself may lie outside the range of doubles
-            exponent = builder.add(part, ir.Constant(long, [1023] * vector64.width))
-            bits = builder.shl(exponent, ir.Constant(long, [52] * vector64.width))
-            product = builder.fmul(product, builder.bitcast(bits, kind))
-        return product
-
-    return a(a, k), codegen
+    return types.void(array, i, j), codegen
 
 
 def _arithmetic(symbol, instruction):
@@ -222,15 +196,10 @@ minimum, maximum = _selection("<"), _selection(">")
 
 
 if nb.config.DISABLE_JIT:
-    minimum, maximum, nearest = np.minimum, np.maximum, np.rint
+    minimum, maximum = np.minimum, np.maximum
 
-    def widen(array, index):
-        """Return the eight doubles of the floats that start at a flat index of a contiguous 1-D float32 array."""
-        return array[index : index + 8].astype(np.float64)
-
-    def times_power_of_two(a, k):
-        """Return a · 2^k for vectors of doubles, k whole numbers from −2044 to 2046."""
-        return np.ldexp(a, k.astype(np.int32))
+    def prefetch(array, i, j):
+        """Start loading array[i, j] into the cache."""
 
     def lanes(array):
         """Return how many elements a vector of a contiguous 1-D array has."""

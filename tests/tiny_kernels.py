@@ -12,7 +12,7 @@ def net_case():
     """Two blocks with two border and three line spins each, two hidden layers, nine configurations."""
     rng = np.random.default_rng(1)
     spins, uniforms = rng.choice(np.array([-1, 1], dtype=np.int8), size=(9, 12)), rng.random((9, 12))
-    border, line = np.array([[0, 1], [6, 1]]), np.array([[2, 3, 4], [7, 8, 9]])
+    border, line = (np.array(sites, dtype=np.uint64) for sites in ([[0, 1], [6, 1]], [[2, 3, 4], [7, 8, 9]]))
     shapes = (6, 5), (1, 6, 6), (3, 6), (3, 5), (2, 6), (3,)
     masks = [np.ones(shape) for shape in shapes]
     for i in range(3):

@@ -13,7 +13,6 @@ from nmcmc.atomic import discard
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, to_toml
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment.growth import Growth
-from nmcmc.experiment.levels import DEFAULT_STEPS
 from nmcmc.experiment.options import Options, claim, leftovers_of
 from nmcmc.experiment.scan import extremes, scan_rows
 from nmcmc.experiment.summary import summarize
@@ -24,6 +23,8 @@ from nmcmc.samplers.family import Family, load_family, save_family
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.store import load_sampler, save_sampler
 
+DEFAULT_STEPS = 2000
+"""Steps of the first knot, unless they are given."""
 SHARE = 0.3
 """Steps of a knot that starts from its neighbour's nets for each step of the first one."""
 EVALUATION = 10_000
@@ -80,7 +81,7 @@ class FamilyJob:
 def prepare_family(
     system: SystemConfig, net: SamplerConfig, training: TrainingConfig, betas: Sequence[float], options: Options
 ) -> FamilyJob:
-    """Return the job that the settings describe: by level and 4000 steps unless they say otherwise.
+    """Return the job that the settings describe: by level and 2000 steps unless they say otherwise.
 
     Raises
     ------

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 FORWARD, REVERSE = "forward", "reverse"
 RATES = {FORWARD: 0.0015, REVERSE: 0.002}
 """Peaks of the learning rate, unless one is given."""
-SHARE = 0.25
+SHARE = 1.0
 """Steps of reverse KL for each step of forward KL."""
 DEFAULT_STEPS = 4000
-FINISHED_SPINS = 64 * 64
+FINISHED_SPINS = 128 * 128
 """Spins of the largest region that is finished by reverse KL: of larger ones a draw costs more than it teaches."""
 
 

@@ -161,7 +161,7 @@ class MaskedNet(nn.Module):
                 self.bias,
             )
         ]
-        sites = np.ascontiguousarray(border), np.ascontiguousarray(line)
+        sites = [np.ascontiguousarray(places).view(np.uint64) for places in (border, line)]
         into, random = spins.numpy(), uniforms.numpy()
         for_chunks(
             lambda a, b: kernel.draw(into, *sites, random, *weights, self.width, a, b, log_q), log_q.size, kernel.LANES

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tiny_kernels
 
-from nmcmc.kernels.simd import WIDTH, lanes, load, maximum, minimum, splat, store, where_less
+from nmcmc.kernels.simd import WIDTH, lanes, load, maximum, minimum, prefetch, splat, store, where_less
+from nmcmc.kernels.simd_double import exp, nearest, times_power_of_two, widen
 
 TYPES = [np.float32, np.float64]
 
@@ -87,6 +88,50 @@ def test_where_less_chooses_element_by_element(dtype):
     assert choose(a, b, yes, no, out) == n
     np.testing.assert_array_equal(out, np.where(a < b, yes, no))
     assert out.min() < 0 < out.max()
+
+
+@nb.njit
+def widen_and_scale(x, k, out):
+    store(out, 0, widen(x, 1))
+    store(out, 8, nearest(load(k, 0)))
+    store(out, 16, times_power_of_two(load(k, 8), load(out, 8)))
+
+
+def test_widen_nearest_and_times_power_of_two_are_those_of_numpy():
+    x = np.random.default_rng(1).normal(size=20).astype(np.float32)
+    k = np.array([0.5, 1.5, -2.5, 7.49, 1023.0, -1073.0, -2000.0, 2000.0, 1.25, -1.25, 1.0, 0.0, 1.5, 1.0, 3.0, 1e-300])
+    out = np.empty(24)
+    widen_and_scale(x, k, out)
+    np.testing.assert_array_equal(out[:8], x[1:9].astype(np.float64))
+    np.testing.assert_array_equal(out[8:16], np.rint(k[:8]))
+    np.testing.assert_array_equal(out[16:], np.ldexp(k[8:], np.rint(k[:8]).astype(int)))
+
+
+@nb.njit
+def exponential(x, out):
+    store(out, 0, exp(load(x, 0)))
+
+
+def test_exp_of_what_is_not_positive():
+    rows = np.concatenate([-np.linspace(0, 750, 8000), [0.0, -1e-300, -1e4, -np.inf, -708.5, -745, -746, -2e9]])
+    for x in rows.reshape(-1, 8):
+        out = np.empty(8)
+        exponential(x, out)
+        np.testing.assert_allclose(out, np.exp(x), rtol=1e-13, atol=5e-324)
+    exponential(np.full(8, np.nan), out)
+    assert np.isnan(out).all()
+
+
+@nb.njit
+def fetch(array, i, j):
+    prefetch(array, i, j)
+    return array[i, j]
+
+
+def test_prefetch_changes_nothing():
+    array = np.arange(12.0).reshape(3, 4)
+    assert fetch(array, np.uint64(2), 1) == 9.0
+    np.testing.assert_array_equal(array, np.arange(12.0).reshape(3, 4))
 
 
 @pytest.mark.parametrize("array", [np.zeros(16, dtype=np.int64), np.zeros((16, 2)), np.zeros(32)[::2]])

@@ -5,10 +5,11 @@ import pytest
 import torch
 from perturbed import perturbed
 
+from nmcmc.exact.enumeration import all_states
 from nmcmc.kernels import masked_net as kernel
 from nmcmc.samplers.masked_net import MaskedNet, log_prob_of_logits
 
-SIZES = [(0, 1), (1, 1), (0, 6), (5, 4), (30, 15)]
+SIZES = [(0, 1), (1, 1), (0, 6), (5, 4), (30, 15), (2, 33)]
 
 
 def net_of(n_border, n_line, seed=0, **options):
@@ -53,8 +54,9 @@ def test_a_logit_depends_on_the_border_and_earlier_spins_only(depth, biases):
 @pytest.mark.parametrize(("n_border", "n_line"), SIZES)
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("biases", [False, True])
-def test_kernel_torch_path_and_log_prob_agree(n_border, n_line, depth, biases):
-    net = net_of(n_border, n_line, width=3, depth=depth, biases=biases)
+@pytest.mark.parametrize("width", [3, 4, 9])
+def test_kernel_torch_path_and_log_prob_agree(n_border, n_line, depth, biases, width):
+    net = net_of(n_border, n_line, width=width, depth=depth, biases=biases)
     n_sites, border, line = sites_of(n_border, n_line, n_blocks=3)
     uniforms = random_uniforms((30, n_sites))
     first = random_spins((30, n_sites))
@@ -134,6 +136,7 @@ def test_a_call_writes_its_own_rows_only(start, stop):
     names = ("first", "middle", "last", "skip")
     weights = [(getattr(net, n) * getattr(net, f"{n}_mask")).detach().numpy() for n in names]
     weights += [net.hidden_bias.detach().numpy(), net.bias.detach().numpy()]
+    border, line = border.astype(np.uint64), line.astype(np.uint64)
     spins, uniforms = random_spins((70, n_sites)).numpy(), random_uniforms((70, n_sites)).numpy()
     whole, part, untouched = spins.copy(), spins.copy(), np.full((70, 3), 7.0)
     log_q = untouched.copy()
@@ -225,6 +228,22 @@ def test_the_kernel_s_tanh_is_tanh():
     opposite = -x
     kernel._tanh(opposite, 0, len(y))
     np.testing.assert_array_equal(opposite, -y)
+
+
+@pytest.mark.parametrize("n", [999, 1000, 1001, 2003])
+def test_log_q_of_fair_spins_is_exact_at_any_length(n):
+    net, line = MaskedNet(0, n, width=1), np.arange(n)[None]
+    log_q = net.draw(random_spins((1, n)), line[:, :0], line, random_uniforms((1, n)))
+    assert float(log_q[0, 0]) == pytest.approx(-n * math.log(2), rel=1e-13)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_probabilities_of_all_lines_add_up_to_one(depth):
+    net = net_of(3, 8, width=5, depth=depth, biases=True)
+    lines = torch.from_numpy(all_states(8)).float()
+    inputs = torch.cat([random_spins((1, 3)).float().expand(256, 3), lines], dim=1)
+    with torch.no_grad():
+        assert float(net.log_prob(inputs).exp().sum()) == pytest.approx(1, abs=1e-6)
 
 
 def test_log_prob_adds_up_in_float64():

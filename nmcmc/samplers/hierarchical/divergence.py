@@ -34,7 +34,7 @@ def kl_of_levels(
     """
     if borders < 2 or crosses < 2:
         raise ValueError(f"borders {borders} and crosses {crosses} must be ≥ 2 to tell means and errors")
-    whole = {key: _kl_of_block(sampler, spins, key, borders, crosses, rng.child(key)) for key in sampler.keys}
+    whole = {key: kl_of_block(sampler, spins, key, borders, crosses, rng.child(key)) for key in sampler.keys}
     own = {}
     for key in sampler.keys:
         cut, n_blocks = sampler.groups[key].cut, len(sampler.groups[key].sites)
@@ -46,9 +46,10 @@ def kl_of_levels(
     return own
 
 
-def _kl_of_block(
+def kl_of_block(
     sampler: HierarchicalSampler, spins: Tensor, key: str, borders: int, crosses: int, rng: Rng
 ) -> Estimate:
+    """Return E[KL(q ‖ p)] of everything inside a block of one net given its border; see `kl_of_levels`."""
     inputs, chances = sampler.windows(key, spins, borders, rng.child("borders"))
     given = inputs[:, : inputs.shape[1] - chances.shape[1]].to(torch.int8).contiguous()
     _, log_weight = sampler.draw_block(key, given.repeat_interleave(crosses, dim=0), rng.child("inside"))

@@ -74,7 +74,10 @@ class Leaves:
         return self.inside.reshape(len(self.inside), -1)
 
     def log_z(self, spins: Tensor) -> Tensor:
-        """Return log Z(border) of every leaf, (batch, n_blocks) float64, for int8 spins (batch, n_sites)."""
+        """Return log Z(border) of every leaf, (batch, n_blocks) float64, for int8 spins (batch, n_sites).
+
+        It is that of `draw` to the last bit, and right to about 1e−6 where the kernel sums in float32.
+        """
         return self._run(spins, None)
 
     def draw(self, spins: Tensor, uniforms: Tensor) -> Tensor:
@@ -113,18 +116,22 @@ class Leaves:
         return [to_float32(weight) for weight in weights], rescale, left_out
 
     def _rescaled_rows(self) -> np.ndarray | None:
-        """Return after which rows messages must be rescaled to stay in the range of float32; None if they cannot."""
+        """Return after which rows messages must be rescaled to stay in the range of float32; None if they cannot.
+
+        A row widens the spread of messages by its penalty and by the number of states that it sums; in a draw the row
+        below does so once more. Rescaled messages have the spread of their own row.
+        """
+        below = np.append(2 * np.abs(self.down).sum(axis=1), 0.0)
         cost = self._penalty() + len(self.fields[0]) * np.log(2)
-        cost[:-1] += 2 * np.abs(self.down).sum(axis=1)
-        rescale, spread = np.zeros(len(cost), dtype=np.bool_), cost[0]
-        for r in range(1, len(cost)):
-            if spread + cost[r] > FLOAT32_LIMIT:
+        rescale, spread = np.zeros(len(cost), dtype=np.bool_), 0.0
+        for r in range(len(cost)):
+            if r > 0 and spread + cost[r] + below[r] > FLOAT32_LIMIT:
                 rescale[r - 1], spread = True, cost[r - 1]
             spread += cost[r]
-            if spread > FLOAT32_LIMIT:
+            if spread + below[r] > FLOAT32_LIMIT:
                 return None
         rescale[-1] = True
-        return None if spread > FLOAT32_LIMIT else rescale
+        return rescale
 
     @torch.no_grad()
     def by_torch(self, spins: Tensor, uniforms: Tensor | None) -> Tensor:

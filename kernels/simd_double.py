@@ -1,0 +1,90 @@
+"""Functions of SIMD vectors of eight doubles: from floats, to whole numbers, times powers of two, exp."""
+
+import math
+
+import numba as nb
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from nmcmc.kernels.simd import kind_in, maximum, pointer_into, splat, vector32, vector64
+
+TAYLOR = 1 / np.cumprod([1.0, *range(1, 13)])
+LOG2_E, LOG_2 = 1 / math.log(2), math.log(2)
+
+
+@intrinsic
+def widen(typing_context, array, index):
+    """Return the eight doubles of the floats that start at a flat index of a contiguous 1-D float32 array."""
+    if kind_in(array) is not vector32:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        narrow = ir.VectorType(ir.FloatType(), vector64.width)
+        pointer = pointer_into(context, builder, array, arguments[0], arguments[1], narrow)
+        return builder.fpext(builder.load(pointer, align=4), context.get_value_type(vector64))
+
+    return vector64(array, types.intp), codegen
+
+
+@intrinsic
+def nearest(typing_context, a):
+    """Return the whole numbers nearest to a vector of doubles."""
+    if a != vector64:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        kind = context.get_value_type(vector64)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind]), f"llvm.nearbyint.v{vector64.width}f64"
+        )
+        return builder.call(function, arguments)
+
+    return a(a), codegen
+
+
+@intrinsic
+def times_power_of_two(typing_context, a, k):
+    """Return a · 2^k for vectors of doubles, k whole numbers from −2044 to 2046."""
+    if a != vector64 or k != vector64:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        kind, short, long = (
+            ir.VectorType(t, vector64.width) for t in (ir.DoubleType(), ir.IntType(32), ir.IntType(64))
+        )
+        k = builder.sext(builder.fptosi(arguments[1], short), long)
+        half = builder.ashr(k, ir.Constant(long, [1] * vector64.width))
+        product = arguments[0]
+        for part in (half, builder.sub(k, half)):  # 2^k itself may lie outside the range of doubles
+            exponent = builder.add(part, ir.Constant(long, [1023] * vector64.width))
+            bits = builder.shl(exponent, ir.Constant(long, [52] * vector64.width))
+            product = builder.fmul(product, builder.bitcast(bits, kind))
+        return product
+
+    return a(a, k), codegen
+
+
+if nb.config.DISABLE_JIT:
+    nearest = np.rint
+
+    def widen(array, index):
+        """Return the eight doubles of the floats that start at a flat index of a contiguous 1-D float32 array."""
+        return array[index : index + 8].astype(np.float64)
+
+    def times_power_of_two(a, k):
+        """Return a · 2^k for vectors of doubles, k whole numbers from −2044 to 2046."""
+        return np.ldexp(a, k.astype(np.int32))
+
+
+@nb.njit(cache=True, nogil=True)
+def exp(x):
+    """Return exp x of a vector of doubles x ≤ 0: 2^k exp r with |r| ≤ ½ ln 2."""
+    x = maximum(splat(-1000.0), x)
+    k = nearest(x * splat(LOG2_E))
+    r = x - k * splat(LOG_2)
+    p = splat(TAYLOR[12])
+    for j in range(11, -1, -1):
+        p = p * r + splat(TAYLOR[j])
+    return times_power_of_two(p, k)
