@@ -89,7 +89,7 @@ def least_ess(sampler_at, betas, rng):
 def with_less(family, betas, rng):
     """Return the least ess_fraction with some knots left out, and with the nearest knot alone, its leaves at β."""
     less = {}
-    for every in (1, 2, 4):
+    for every in (k for k in (1, 2, 4) if (len(family.knots) - 1) % k == 0):  # both ends are kept
         kept = Family(family.knots[::every])
         less[f"every {every}"] = {"knots": kept.betas, **least_ess(kept.at, betas, rng)}
 
