@@ -84,6 +84,26 @@ def models():
     return "\n".join([*rows, "", f"Each from fresh draws and a neural chain of its own ({where(whole)})."])
 
 
+def scan():
+    whole = load("scan")
+    found, names = whole["result"], ("energy_per_spin", "specific_heat", "entropy_per_spin", "log_z")
+    rows = ["| β | ess_fraction | E/N | off by | c | off by | χ | U |", "|---|---|---|---|---|---|---|---|"]
+    for row in found["rows"][5::10]:
+        cells = [f"{row['beta']:.4f}", spread(row["ess_fraction"])]
+        for name in names[:2]:
+            cells += [spread(row[name]), off(row[name])]
+        rows.append(f"| {' | '.join([*cells, spread(row['susceptibility']), spread(row['binder'])])} |")
+    least, spent = found["least_ess_fraction"], found["training"]
+    worst = max((found["largest_deviation"][name]["sigma"], name) for name in names)
+    text = (
+        f"Least ess_fraction {spread(least)} at β = {least['beta']:.4f}, of {len(found['rows'])} β where nothing "
+        f"was trained; largest deviation of E/N, c, S/N and log Z from Kaufman's values {worst[0]:.1f} σ "
+        f"({found['n_draws']} draws at each β). {len(found['knots'])} knots, {found['parameters']} parameters, "
+        f"{found['bytes'] / 2**20:.1f} MiB; training {spent['core_seconds']:.0f} s of one core ({where(whole)})."
+    )
+    return "\n".join([*rows, "", text])
+
+
 def published():
     """Return our models at β = 0.44 beside what others published."""
     ours, others = load("models")["result"], json.loads((ROOT / "benchmarks" / "published.json").read_text())
@@ -187,7 +207,7 @@ def where(whole):
 
 TABLES = {
     table.__name__: table
-    for table in (main_job, wolff, incremental_sampling, models, published, quality, one_level, levels, scaling)
+    for table in (main_job, wolff, incremental_sampling, models, published, quality, one_level, levels, scaling, scan)
 }
 
 

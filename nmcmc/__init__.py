@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nmcmc.exact.known import exact_values as exact_values
     from nmcmc.random import Rng as Rng
     from nmcmc.samplers.autoregressive import AutoregressiveSampler as AutoregressiveSampler
+    from nmcmc.samplers.family import Family as Family, load_family as load_family
     from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler as HierarchicalSampler
     from nmcmc.samplers.made import MADESampler as MADESampler
     from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
@@ -58,6 +59,10 @@ _HOMES = {
     "nmcmc.exact.known": ("exact_values",),
     "nmcmc.random": ("Rng",),
     "nmcmc.samplers.autoregressive": ("AutoregressiveSampler",),
+    "nmcmc.samplers.family": (
+        "Family",
+        "load_family",
+    ),
     "nmcmc.samplers.hierarchical.sampler": ("HierarchicalSampler",),
     "nmcmc.samplers.made": ("MADESampler",),
     "nmcmc.samplers.pretrained": ("load_pretrained",),

@@ -100,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     growth.add_argument("--grow-from", action="append", default=[], metavar="MODEL", help=f"{text}; repeatable")
     text = "take nets of models at another beta too, as a start, and train them"
     growth.add_argument("--allow-beta-mismatch", action="store_true", help=text)
+    text = (
+        "train a family for every beta from the first to the last of these: 0.3,0.4,0.5 or LOW:HIGH:STEP, or LOW:HIGH "
+        "for knots that are densest about --beta, where training starts"
+    )
+    train.add_argument_group("a range of temperatures").add_argument("--betas", default="", help=text)
     _output(train, None, "model file, .safetensors", resume=True)
 
     sample = _command(commands, "sample", _sample, "run the neural chain of a stored sampler")
@@ -117,6 +122,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--n-samples", type=whole_number, default=20_000, help="fresh draws (default 20000)")
     evaluate.add_argument("--levels", action="store_true", help="also the share of every net in KL(q‖p)")
     _output(evaluate, None, "also write the JSON here", required=False)
+
+    scan = _command(commands, "scan", _scan, "thermodynamics over a range of beta from fresh draws of a family")
+    scan.add_argument(
+        "model", metavar="FAMILY", help="file made by `nmcmc train --betas`, or the name of a shipped one"
+    )
+    text = "0.3,0.4,0.5 or LOW:HIGH:STEP (default: 31 over the whole range)"
+    scan.add_argument("--betas", default="", help=text)
+    scan.add_argument("--n-samples", type=whole_number, default=20_000, help="fresh draws at each (default 20000)")
+    _output(scan, None, "folder for scan.json, scan.csv and scan.png", required=False)
 
     models = _command(commands, "models", _models, "list the shipped models, their quality and what they cost")
     _output(models, None, "also write the JSON here", required=False)
@@ -255,11 +269,29 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 def _train(options: argparse.Namespace) -> dict[str, Any]:
     system, net = _config(options, settings.SystemConfig), _config(options, settings.SamplerConfig)
     training = _config(options, settings.TrainingConfig)
+    if options.betas:
+        return _train_family(system, net, training, options)
     from nmcmc.experiment.commands import train_command
     from nmcmc.experiment.growth import Growth
 
     growth = Growth(tuple(options.grow_from), options.allow_beta_mismatch)
     return train_command(system, net, training, options.out, _options(options), growth)
+
+
+def _train_family(system: Any, net: Any, training: Any, options: argparse.Namespace) -> dict[str, Any]:
+    from nmcmc.experiment.family import prepare_family, train_family_command
+    from nmcmc.experiment.grid import knots_of
+
+    if options.grow_from:
+        raise ValueError("--betas and --grow-from exclude each other: the knots of a family grow from one another")
+    betas = knots_of(options.betas, system.beta)
+    return train_family_command(prepare_family(system, net, training, betas, _options(options)), options.out)
+
+
+def _scan(options: argparse.Namespace) -> dict[str, Any]:
+    from nmcmc.experiment.scan import scan_command
+
+    return scan_command(options.model, options.betas, options.n_samples, options.out, _options(options))
 
 
 def _sample(options: argparse.Namespace) -> dict[str, Any]:

@@ -29,7 +29,15 @@ SYMBOLS = {
     "binder": "Binder cumulant $U$",
     "susceptibility": r"susceptibility $\chi$",
     "correlation_length": r"correlation length $\xi$",
+    "entropy_per_spin": "entropy $S/N$",
+    "free_energy_per_spin": "free energy $F/N$",
+    "ess_fraction": "ess_fraction",
 }
+SCAN_PANELS = (
+    ("energy_per_spin", "specific_heat", "entropy_per_spin", "free_energy_per_spin"),
+    ("abs_magnetization", "susceptibility", "binder", "ess_fraction"),
+)
+"""Panels of a scan's figure, row by row."""
 
 
 def png(figure: Figure) -> bytes:
@@ -182,6 +190,55 @@ def magnetization_histogram(magnetizations: Mapping[str, Floats], n_spins: int) 
     axes.set_title("Distribution of the magnetisation")
     _legend(axes)
     return figure
+
+
+def scan(rows: Sequence[Mapping[str, Any]], exact: Mapping[str, Floats]) -> Figure:
+    """Plot quantities against β with exact curves, and below each its deviations in σ where exact values are known.
+
+    Parameters
+    ----------
+    rows : one per β: "beta", and {value, error, exact} by the names of `SCAN_PANELS`; those that are missing are left
+        out.
+    exact : "beta" (n,) and exact curves (n,) by name.
+    """
+    figure = Figure(figsize=(13.5, 7.2), layout="constrained")
+    grid = figure.add_gridspec(4, len(SCAN_PANELS[0]), height_ratios=(3, 1, 3, 1))
+    beta = np.array([row["beta"] for row in rows])
+    for k, names in enumerate(SCAN_PANELS):
+        for column, name in enumerate(names):
+            entries = [row.get(name) or {"value": None, "error": None, "exact": None} for row in rows]
+            facts = {f: np.array([e[f] for e in entries], dtype=np.float64) for f in ("value", "error", "exact")}
+            known = bool(np.isfinite(facts["exact"]).any())
+            axes = figure.add_subplot(grid[2 * k : 2 * k + 1 + (not known), column])
+            _scanned(axes, name, beta, facts, exact)
+            if known:
+                _deviations(figure.add_subplot(grid[2 * k + 1, column], sharex=axes), beta, facts)
+                axes.tick_params(labelbottom=False)
+            else:
+                axes.set_xlabel(r"$\beta$")
+    _legend(figure.axes[0])
+    return figure
+
+
+def _scanned(axes: Axes, name: str, beta: Floats, facts: Mapping[str, Floats], exact: Mapping[str, Floats]) -> None:
+    _style(axes)
+    if name in exact:
+        axes.plot(exact["beta"], exact[name], color=RED, linewidth=1.4, label="exact")
+    axes.errorbar(beta, facts["value"], facts["error"], fmt="o", color=BLUE, markersize=3.5, label="weighted draws")
+    if name == "ess_fraction":
+        axes.set_ylim(0, 1.03)
+    axes.set_title(SYMBOLS[name])
+
+
+def _deviations(axes: Axes, beta: Floats, facts: Mapping[str, Floats]) -> None:
+    _style(axes)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        axes.plot(beta, (facts["value"] - facts["exact"]) / facts["error"], "o", color=BLUE, markersize=3.5)
+    reach = max(3.2, *(abs(limit) for limit in axes.get_ylim()))
+    axes.set_ylim(-reach, reach)
+    axes.set_ylabel("σ off")
+    axes.set_xlabel(r"$\beta$")
 
 
 def _figure(n_axes: int, x_label: str) -> tuple[Figure, list[Axes]]:

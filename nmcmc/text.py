@@ -10,6 +10,17 @@ from nmcmc.notation import compact
 WIDTH = 24
 NOT_SHOWN = ("command", "versions", "baseline")
 """What is said elsewhere: in the user's own words, by `nmcmc doctor`, and beside the observables."""
+SCAN_COLUMNS = {
+    "ess_fraction": "ess",
+    "energy_per_spin": "E/N",
+    "specific_heat": "c",
+    "entropy_per_spin": "S/N",
+    "free_energy_per_spin": "F/N",
+    "abs_magnetization": "<|m|>",
+    "susceptibility": "chi",
+    "binder": "U",
+}
+"""What a scan shows, and the heads of its columns."""
 
 
 def text_of(summary: Mapping[str, Any]) -> str:
@@ -27,6 +38,8 @@ def _lines(summary: Mapping[str, Any], indent: str, hidden: tuple[str, ...] = ()
             yield from _models(value)
         elif name == "rows":
             yield from _rows(value)
+        elif name == "scan":
+            yield from _scan(value)
         elif isinstance(value, Mapping) and "value" in value:
             yield f"{indent}{name:<{WIDTH}}{_estimate(value)}"
         elif isinstance(value, Mapping):
@@ -84,6 +97,17 @@ def _rows(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         deviation = compact(None) if row["deviation"] is None else f"{row['deviation']:+.1f}".replace("-", "−")
         line = _line(name, [compact(row["exact"]), *values, deviation])
         yield line + ("" if all(each["reliable"] for each in both) else "  UNRELIABLE")
+
+
+def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line per β."""
+    names = [name for name in SCAN_COLUMNS if any(name in row for row in rows.values())]
+    yield f"{'beta':<9}" + "".join(f"{SCAN_COLUMNS[name]:>15}" for name in names)
+    for beta, row in rows.items():
+        entries = [row.get(name) or {"value": None} for name in names]
+        cells = "".join(f"{compact(entry['value'], entry.get('error')):>15}" for entry in entries)
+        marks = "" if all(entry.get("reliable", True) for entry in entries) else "  UNRELIABLE"
+        yield f"{beta:<9.9}{cells}{marks}"
 
 
 def _line(name: str, cells: list[str]) -> str:

@@ -107,3 +107,22 @@ def test_magnetization_bins_treat_all_values_alike(n_spins):
     (axes,) = plots.magnetization_histogram({"uniform": values}, n_spins).axes
     heights = axes.patches[0].get_data().values
     assert np.allclose(heights, n_spins / (2 * (n_spins + 1)))
+
+
+def test_a_scan_shows_every_value_and_deviations_where_exact_values_are_known():
+    def entry(value, exact=None):
+        return {"value": value, "error": 0.1, "exact": exact}
+
+    rows = [
+        {"beta": beta, "energy_per_spin": entry(-beta, 0.1 - beta), "binder": entry(beta)} for beta in (0.3, 0.4, 0.6)
+    ]
+    exact = {"beta": np.array([0.3, 0.6]), "energy_per_spin": np.array([-0.2, -0.5])}
+    figure = plots.scan(rows, exact)
+    panels = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
+    energy, binder = (panels[plots.SYMBOLS[name]] for name in ("energy_per_spin", "binder"))
+    assert np.allclose(energy.lines[0].get_ydata(), exact["energy_per_spin"])
+    assert np.allclose(binder.containers[0].lines[0].get_xydata(), [[0.3, 0.3], [0.4, 0.4], [0.6, 0.6]])
+    (deviations,) = (axes for axes in figure.axes if axes.get_ylabel() == "σ off")
+    assert np.allclose(deviations.lines[1].get_ydata(), -1)
+    assert len(panels) == 8
+    figure.canvas.draw()

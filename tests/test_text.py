@@ -64,3 +64,12 @@ def test_models_are_one_line_each_and_what_is_unknown_is_a_dash():
     assert head.split() == ["name", "lattice", "beta", "ess_fraction", "kl", "training", "size"]
     assert first.split() == ["a", "8x8", "0.44", "0.900(10)", "0.900(10)", "7", "s", "2", "KiB"]
     assert second.split() == ["b", "8x8", "0.44", "0.900(10)", "—", "—", "2", "KiB", "UNRELIABLE"]
+
+
+def test_a_scan_is_a_line_per_beta():
+    row = {"beta": 0.3, "ess_fraction": estimate(0.5, 0.01), "energy_per_spin": estimate(-1.0, 0.02, reliable=False)}
+    assert lines({"scan": {"0.3": row, "0.4": {"beta": 0.4, "ess_fraction": estimate(0.6, 0.01)}}}) == [
+        ["beta", "ess", "E/N"],
+        ["0.3", "0.500(10)", "−1.000(20)", "UNRELIABLE"],
+        ["0.4", "0.600(10)", "—"],
+    ]

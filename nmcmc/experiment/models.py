@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy as np
 from nmcmc.config import SystemConfig, build
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment.build import build_target, lattice_energy
+from nmcmc.samplers.family import FORMAT as FAMILY, family_file, family_names, load_family
+from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.pretrained import card, model_file, pretrained_names, sha256_of
-from nmcmc.samplers.store import AnySampler, at_beta, load_sampler
+from nmcmc.samplers.store import AnySampler, at_beta, format_of, load_sampler
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Wanted:
 
     Attributes
     ----------
-    model : its path, or the name of a shipped one.
+    model : its path, or the name of a shipped one; a family will do if the system has a β.
     system : settings that it must agree with, such as its lattice.
     allow_beta_mismatch : whether another β is a wish instead: the same nets, with leaves and target at that β.
     """
@@ -38,16 +41,37 @@ def load_wanted(wanted: Wanted, device: str) -> tuple[AnySampler, Boltzmann, str
     ------
     ValueError : if it is for another system. FileNotFoundError, CorruptFileError : as `load_sampler`.
     """
-    path = model_file(wanted.model)
+    path = family_file(wanted.model) if wanted.model in family_names() else model_file(wanted.model)
+    if format_of(path) == FAMILY:
+        return (*_of_family(wanted, path, device), sha256_of(path))
     sampler, target, _ = load_sampler(path, device)
     if wanted.system:
-        lattice = lattice_energy(target).lattice
-        own = SystemConfig(str(lattice), ",".join(lattice.boundary), beta=target.beta)
-        asked = build_target(build(SystemConfig, wanted.system, own))
+        asked = _asked(wanted, target)
         _require_agreement(wanted, asked, target)
         if "beta" in wanted.system and asked.beta != target.beta:
             sampler, target = at_beta(sampler, asked.beta), target.at(asked.beta)
     return sampler, target, sha256_of(path)
+
+
+def _asked(wanted: Wanted, own: Boltzmann) -> Boltzmann:
+    """Return the target that the settings describe, the model's own where they say nothing."""
+    lattice = lattice_energy(own).lattice
+    system = SystemConfig(str(lattice), ",".join(lattice.boundary), beta=own.beta)
+    return build_target(build(SystemConfig, wanted.system, system))
+
+
+def _of_family(wanted: Wanted, path: Path, device: str) -> tuple[HierarchicalSampler, Boltzmann]:
+    """Return a family's sampler and target at the wanted β."""
+    family, _ = load_family(path, device)
+    if "beta" not in wanted.system:
+        raise ValueError(
+            f"{wanted.model} is a family for beta from {family.betas[0]} to {family.betas[-1]}; give the --beta that "
+            "you want, or `nmcmc scan` it"
+        )
+    sampler = family.at(wanted.system["beta"])
+    target = Boltzmann(family.energy, sampler.beta)
+    _require_agreement(wanted, _asked(wanted, target), target)
+    return sampler, target
 
 
 def _require_agreement(wanted: Wanted, asked: Boltzmann, target: Boltzmann) -> None:
@@ -75,5 +99,11 @@ def traits(target: Boltzmann) -> dict[str, Any]:
 
 
 def models_command() -> dict[str, Any]:
-    """Return the cards of the shipped models, by name."""
-    return {"command": "models", "models": {name: card(name) for name in pretrained_names()}}
+    """Return the cards of the shipped models, and what the shipped families are for, by name."""
+    cards = {name: card(name) for name in pretrained_names()}
+    return {"command": "models", "models": cards, "families": {name: _range_of(name) for name in family_names()}}
+
+
+def _range_of(name: str) -> str:
+    family, _ = load_family(name)
+    return f"{family.energy.lattice}, beta from {family.betas[0]} to {family.betas[-1]}"

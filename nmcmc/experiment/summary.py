@@ -184,7 +184,7 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _deviation(entry: Mapping[str, Any]) -> float:
+def deviation(entry: Mapping[str, Any]) -> float:
     """Return how many σ an estimate is off its exact value, beyond rounding; 0 if one of them is unknown."""
     value, error, exact = entry.get("value"), entry.get("error"), entry.get("exact")
     if value is None or error is None or exact is None:
@@ -199,8 +199,8 @@ def unreliable(summary: Any, name: str = "") -> Iterator[str]:
         return
     if summary.get("reliable") is False:
         yield f"{name}: {summary.get('why')}"
-    elif (deviation := _deviation(summary)) > LARGEST_DEVIATION:
-        yield f"{name}: {deviation:.1f} σ off the exact value {summary['exact']:.9g}; a mode is missing, or more"
+    elif (off := deviation(summary)) > LARGEST_DEVIATION:
+        yield f"{name}: {off:.1f} σ off the exact value {summary['exact']:.9g}; a mode is missing, or more"
     worst = summary.get("worst_deviation")
     if worst is not None and worst > LARGEST_DEVIATION:
         yield f"the results disagree by {worst:.1f} combined σ; see the deviations"

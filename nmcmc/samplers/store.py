@@ -42,9 +42,7 @@ def to_bytes(sampler: AnySampler, notes: Mapping[str, Any] | None = None) -> byt
     energy = sampler.energy
     if not isinstance(energy, LatticeEnergy):
         raise ValueError(f"the energy is a {type(energy).__name__}; only samplers on a lattice can be stored")
-    tensors = {f"model.{name}": tensor for name, tensor in sampler.state_dict().items()}
-    tensors["target.couplings"] = torch.from_numpy(energy.couplings)
-    tensors["target.fields"] = torch.from_numpy(energy.fields)
+    tensors = {f"model.{name}": tensor for name, tensor in sampler.state_dict().items()} | energy_tensors(energy)
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -73,6 +71,32 @@ def load_sampler(path: Path, device: str = "cpu") -> tuple[AnySampler, Boltzmann
     CorruptFileError : if the file is truncated or changed.
     ValueError : if it is intact but no model, or written by a newer version of nmcmc.
     """
+    header, tensors = open_sealed(path, FORMAT, VERSION)
+    return (*_rebuild(header, tensors, device), header["notes"])
+
+
+def open_sealed(path: Path, form: str, version: int) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return header and tensors of a file of trained weights that has the wanted format, at most of that version.
+
+    Raises
+    ------
+    FileNotFoundError, CorruptFileError, ValueError : as `load_sampler`.
+    """
+    header, tensors = _opened(path)
+    if header.get("format") != form:
+        raise ValueError(f"{path} is no model: its format is {header.get('format')!r}, not {form!r}")
+    if header["version"] > version:
+        raise ValueError(f"{path} has version {header['version']}; this nmcmc reads up to {version}: update nmcmc")
+    return header, tensors
+
+
+def format_of(path: Path) -> str | None:
+    """Return the format of a file of trained weights, None if it says none; raises as `open_sealed`."""
+    form: str | None = _opened(path)[0].get("format")
+    return form
+
+
+def _opened(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.is_file():
         reason = "is a folder, not a model" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path} {reason}; `nmcmc train --out MODEL.safetensors` makes a model")
@@ -82,12 +106,18 @@ def load_sampler(path: Path, device: str = "cpu") -> tuple[AnySampler, Boltzmann
         raise CorruptFileError(
             f"{path} is not an intact model file ({error}); train it again or copy it anew"
         ) from error
-    header = json.loads(text)
-    if header.get("format") != FORMAT:
-        raise ValueError(f"{path} is no model: its format is {header.get('format')!r}, not {FORMAT!r}")
-    if header["version"] > VERSION:
-        raise ValueError(f"{path} has version {header['version']}; this nmcmc reads up to {VERSION}: update nmcmc")
-    return (*_rebuild(header, tensors, device), header["notes"])
+    return json.loads(text), tensors
+
+
+def energy_tensors(energy: LatticeEnergy) -> dict[str, torch.Tensor]:
+    """Return couplings and fields as a file keeps them."""
+    return {"target.couplings": torch.from_numpy(energy.couplings), "target.fields": torch.from_numpy(energy.fields)}
+
+
+def energy_of(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> LatticeEnergy:
+    """Return the energy of a file: extents and boundary from its header, couplings and fields from its tensors."""
+    lattice = Lattice(tuple(header["extents"]), tuple(header["boundary"]))
+    return LatticeEnergy(lattice, tensors["target.couplings"].numpy(), tensors["target.fields"].numpy())
 
 
 def at_beta(sampler: AnySampler, beta: float) -> AnySampler:
@@ -98,9 +128,7 @@ def at_beta(sampler: AnySampler, beta: float) -> AnySampler:
 
 
 def _rebuild(header: dict[str, Any], tensors: dict[str, torch.Tensor], device: str) -> tuple[AnySampler, Boltzmann]:
-    lattice = Lattice(tuple(header["extents"]), tuple(header["boundary"]))
-    couplings, fields = tensors["target.couplings"].numpy(), tensors["target.fields"].numpy()
-    energy = LatticeEnergy(lattice, couplings, fields)
+    energy = energy_of(header, tensors)
     sampler = KINDS[header["sampler"]](energy, header["beta"], **header["options"], rng=Rng(0))
     sampler.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
     return sampler.to(device), Boltzmann(energy, header["beta"])

@@ -8,6 +8,7 @@ import torch
 from command_line import call
 
 from nmcmc.exact.kaufman import torus
+from nmcmc.samplers.family import family_names
 from nmcmc.samplers.pretrained import card, pretrained_names
 from nmcmc.samplers.store import at_beta, load_sampler
 from nmcmc.storage.files import read
@@ -32,7 +33,9 @@ def test_the_cards_of_all_shipped_models_are_listed():
     assert listed.code == 0
     assert listed.json["models"] == {name: card(name) for name in pretrained_names()}
     text = call("models")
-    assert (text.code, len(text.out.splitlines())) == (0, 1 + len(pretrained_names()))
+    assert list(listed.json["families"]) == family_names()
+    families = 1 + len(family_names()) if family_names() else 0
+    assert (text.code, len(text.out.splitlines())) == (0, 1 + len(pretrained_names()) + families)
     for word in (SHIPPED, "8x8", "0.440687", "KiB", "ess_fraction"):
         assert word in text.out
 
