@@ -27,16 +27,16 @@ from nmcmc.updates.run import run
 
 LEVELS = "--objective by-level --steps"
 CASES = {
-    "no-data-16": "--lattice 16x16 --objective block-local --steps 3000",
-    "no-data-32": "--lattice 32x32 --objective block-local --steps 4000",
-    "field-32": f"--lattice 32x32 --beta 0.44 --field 0.05 {LEVELS} 2000",
-    **{f"beta-{beta}-64": f"--lattice 64x64 --beta {beta} {LEVELS} 1500" for beta in (0.3, 0.4, 0.42, 0.46, 0.5, 0.6)},
-    "no-data-64": "--lattice 64x64 --objective block-local --steps 8000",
-    "rectangle-24x40": f"--lattice 24x40 {LEVELS} 1500",
-    "odd-31x33": f"--lattice 31x33 {LEVELS} 1500",
-    "open-32": f"--lattice 32x32 --boundary open {LEVELS} 1500",
-    "anisotropic-32": f"--lattice 32x32 --coupling 1,0.5 --beta 0.6 {LEVELS} 1500",
-    "antiferromagnet-32": f"--lattice 32x32 --coupling -1 {LEVELS} 1500",
+    "no-data-16": "--lattice 16x16 --objective block-local --steps 2000",
+    "no-data-32": "--lattice 32x32 --objective block-local --steps 3000",
+    "field-32": f"--lattice 32x32 --beta 0.44 --field 0.05 {LEVELS} 1500",
+    **{f"beta-{beta}-64": f"--lattice 64x64 --beta {beta} {LEVELS} 1000" for beta in (0.3, 0.4, 0.42, 0.46, 0.5, 0.6)},
+    "no-data-64": "--lattice 64x64 --objective block-local --steps 4000",
+    "rectangle-24x40": f"--lattice 24x40 {LEVELS} 1000",
+    "odd-31x33": f"--lattice 31x33 {LEVELS} 1000",
+    "open-32": f"--lattice 32x32 --boundary open {LEVELS} 1000",
+    "anisotropic-32": f"--lattice 32x32 --coupling 1,0.5 --beta 0.6 {LEVELS} 1000",
+    "antiferromagnet-32": f"--lattice 32x32 --coupling -1 {LEVELS} 1000",
 }
 QUICK = {"quick-16": f"--lattice 16x16 {LEVELS} 50"}
 CHAINS, DRAWS = 32, 4000
