@@ -223,6 +223,7 @@ def _check_options(options: argparse.Namespace) -> None:
     if getattr(options, "resume", False) and options.overwrite:
         raise ValueError("--resume and --overwrite exclude each other: continue the old run, or replace it")
     inputs = [getattr(options, name, None) for name in ("model", "file", "a", "b", "config")]
+    inputs += getattr(options, "grow_from", None) or []
     if options.out is not None and any(path and Path(path).resolve() == options.out.resolve() for path in inputs):
         raise ValueError(f"--out is {options.out}, which is read; give another name")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", options.device):
@@ -274,6 +275,10 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     from nmcmc.experiment.commands import train_command
     from nmcmc.experiment.growth import Growth
 
+    if options.allow_beta_mismatch and not options.grow_from:
+        raise ValueError(
+            "--allow-beta-mismatch is for nets of another model; give that by --grow-from, or leave it out"
+        )
     growth = Growth(tuple(options.grow_from), options.allow_beta_mismatch)
     return train_command(system, net, training, options.out, _options(options), growth)
 

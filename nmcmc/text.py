@@ -41,14 +41,14 @@ def _lines(summary: Mapping[str, Any], indent: str, hidden: tuple[str, ...] = ()
         elif name == "scan":
             yield from _scan(value)
         elif isinstance(value, Mapping) and "value" in value:
-            yield f"{indent}{name:<{WIDTH}}{_estimate(value)}"
+            yield f"{indent}{name:<{WIDTH - 1}} {_estimate(value)}"
         elif isinstance(value, Mapping):
             known = {key: item for key, item in value.items() if item is not None}
             if known:
                 yield f"{indent}{name}"
                 yield from _lines(known, indent + "  ")
         else:
-            yield f"{indent}{name:<{WIDTH}}{compact(value) if isinstance(value, float) else value}"
+            yield f"{indent}{name:<{WIDTH - 1}} {compact(value) if isinstance(value, float) else value}"
 
 
 def _estimate(value: Mapping[str, Any]) -> str:
@@ -111,4 +111,4 @@ def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _line(name: str, cells: list[str]) -> str:
-    return f"{name:<19}" + "".join(f"{cell:>13}" for cell in cells)
+    return f"{name:<18}" + "".join(f" {cell:>13}" for cell in cells)

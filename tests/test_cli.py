@@ -52,6 +52,8 @@ def files(tmp_path_factory):
         ("train --out m --width 0", "width is 0"),
         ("train --out m --steps 5 --seconds 5", "exclude each other"),
         ("train --out m --resume --overwrite", "--resume and --overwrite exclude each other"),
+        ("train --out m --allow-beta-mismatch", "give that by --grow-from"),
+        ("train --out m --grow-from m", "--out is m, which is read"),
         ("train --out m --seed -1", "--seed is -1"),
         ("train --out m --seed 1.5", "argument --seed: invalid whole_number value: '1.5'"),
         ("train --out m --threads 0", "--threads is 0; it must be an integer ≥ 1"),

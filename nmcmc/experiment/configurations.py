@@ -11,7 +11,7 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
 from nmcmc.types import Spins
 from nmcmc.updates.heat_bath import HeatBath
-from nmcmc.updates.run import run
+from nmcmc.updates.run import warm_up
 from nmcmc.updates.wolff import Wolff
 
 N_CHAINS, N_DRAWS, EVERY = 16, 64, 200
@@ -56,26 +56,26 @@ class Configurations:
         return self._set[1]
 
     def _draw(self, rng: Rng) -> Tensor:
-        chain = run(
-            self.update,
-            N_DRAWS * self.spacing,
-            rng.child("chain"),
-            observables={"energy": self.energy},
-            start=self._start(rng.child("start")),
-            warmup=self.warmup,
-            thin=self.spacing,
-        )
-        if chain.spins is None:
-            raise RuntimeError("the chain kept no configurations to learn from")
-        return torch.from_numpy(chain.spins.reshape(-1, self.target.n_spins).copy())
+        stream = rng.child("chain")
+        state = warm_up(self.update, self.update.init(self._start(rng.child("start"))), self.warmup, stream)
+        kept = []
+        for _ in range(N_DRAWS):
+            state = warm_up(self.update, state, self.spacing, stream)
+            kept.append(state.spins)
+        return torch.from_numpy(np.stack(kept, axis=1).reshape(-1, self.target.n_spins))
 
     def _start(self, rng: Rng) -> Spins:
-        """Return ordered configurations: along the field, or as the couplings want it, each sign at random."""
+        """Return configurations ordered as the couplings want it, with either sign as likely as its Boltzmann weight.
+
+        Where chains cannot turn over, in a weak field at low temperature, both phases are there from the start.
+        """
+        up = ordered(self.energy)
         sign = 2 * rng.generator.integers(0, 2, N_CHAINS, dtype=np.int8) - 1
-        along = np.sign(self.energy.fields.sum()).astype(np.int8)
-        if along:
-            return np.full((N_CHAINS, self.target.n_spins), along)
-        return np.outer(sign, ordered(self.energy))
+        if self.energy.has_field:
+            weight = self.target.log_density(np.stack([up, -up]))
+            share = 1 / (1 + np.exp(np.clip(weight[1] - weight[0], -500, 500)))
+            sign = np.where(rng.generator.random(N_CHAINS) < share, 1, -1).astype(np.int8)
+        return np.outer(sign, up)
 
     def _clusters_of_a_sweep(self, rng: Rng) -> int:
         """Return how many clusters flip n_spins spins, from the later half of some that begin ordered."""

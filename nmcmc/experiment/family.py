@@ -141,6 +141,9 @@ def train_knots(job: FamilyJob, folder: Path) -> tuple[Family, float]:
     CorruptFileError, ValueError : if what is in the folder is damaged or belongs to a job with other settings.
     FloatingPointError, RuntimeError : if training breaks down.
     """
+    known = {folder / f"{beta!r}.safetensors{ending}" for beta in job.betas for ending in ("", ".checkpoint")}
+    if folder.is_file() or (folder.exists() and set(folder.iterdir()) - known):
+        raise ValueError(f"checkpoint {folder} belongs to a run with other settings; give the same, or another output")
     folder.mkdir(parents=True, exist_ok=True)
     files, knots, seconds = dict[float, Path](), [], 0.0
     for beta, neighbour in job.order():

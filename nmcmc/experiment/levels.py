@@ -7,7 +7,7 @@ finishes a net needs the nets inside its blocks finished first: its noise is wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -47,7 +47,7 @@ class Level:
     key: str
     stage: str
     passes: int = 1
-    after: tuple[Level, ...] = ()
+    after: tuple[Level, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -131,8 +131,8 @@ def _objective(job: TrainingJob, level: Level, configurations: Configurations) -
 
 def _open(folder: Path, levels: list[Level]) -> None:
     """Make the folder of checkpoints and sweep it; refuse one that holds those of other nets, or a file instead."""
-    strangers = set(folder.glob("*.safetensors")) - {_path(folder, level) for level in levels}
-    if folder.is_file() or strangers:
+    known = {_path(folder, level) for level in levels}
+    if folder.is_file() or set(folder.glob("*.safetensors")) - known:
         raise ValueError(f"checkpoint {folder} belongs to a run with other settings; give the same, or another output")
     folder.mkdir(parents=True, exist_ok=True)
     for level in levels:
@@ -144,7 +144,8 @@ def _path(folder: Path, level: Level) -> Path:
 
 
 def _fingerprint(job: TrainingJob, level: Level) -> str:
-    return f"{job.fingerprint} {level.name}"
+    rate = job.training.learning_rate or RATES[level.stage]
+    return f"{job.fingerprint} {level.name} {level.passes * job.training.steps} {rate}"
 
 
 def _result(job: TrainingJob, folder: Path, level: Level) -> Finished | None:

@@ -104,9 +104,10 @@ def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
 def extremes(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
     """Return the least ess_fraction and the largest deviation from an exact value in σ, over all rows."""
     entries = [row[name] for row in rows.values() for name in COLUMNS if name in row]
+    known = [deviation(entry) for entry in entries if entry.get("exact") is not None]
     return {
         "least_ess_fraction": min(row["ess_fraction"]["value"] for row in rows.values()),
-        "largest_deviation": finite(max(deviation(entry) for entry in entries)),
+        "largest_deviation": finite(max(known)) if known else None,
     }
 
 

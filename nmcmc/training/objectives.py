@@ -101,7 +101,7 @@ def block_local_reverse_kl(
     Parameters
     ----------
     sampler : a sampler made of blocks. target : the system whose leaves the sampler sums, at the same β.
-    borders, crosses : blocks per step and net, fewer of blocks beyond ``FULL_BATCH_SPINS``, and draws of each, ≥ 2.
+    borders : blocks per step and net, ≥ 1; of blocks beyond ``FULL_BATCH_SPINS`` fewer. crosses : draws of each, ≥ 2.
     configurations : where borders come from; None takes the sampler's own draws.
 
     Raises

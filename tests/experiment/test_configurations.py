@@ -105,3 +105,12 @@ def test_systems_that_are_not_pairwise_are_refused():
 
     with pytest.raises(TypeError, match="Other is not pairwise"):
         Configurations(Boltzmann(Other(), 0.4), Rng(1))
+
+
+def test_in_a_weak_field_both_phases_are_there():
+    """Chains at low temperature cannot turn over; their weights differ by exp(−2βhN) ≈ 0.91."""
+    target = Boltzmann(LatticeEnergy(Lattice((8, 8)), 1.0, 0.001), 0.7)
+    up = [target.energy.magnetization(Configurations(target, Rng(seed))(0).numpy()) > 0 for seed in range(4)]
+    assert 0.25 < np.mean(up) < 0.8
+    strong = Boltzmann(LatticeEnergy(Lattice((8, 8)), 1.0, 0.5), 0.7)
+    assert np.all(strong.energy.magnetization(Configurations(strong, Rng(1))(0).numpy()) > 0)

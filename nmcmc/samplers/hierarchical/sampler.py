@@ -13,10 +13,10 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.block import Block, gather
-from nmcmc.samplers.hierarchical.partition import Group, merged, partition, region_of
+from nmcmc.samplers.hierarchical.partition import Cut, Group, Region, merged, partition, region_of
 from nmcmc.samplers.masked_net import MaskedNet
 from nmcmc.samplers.windows import Windows
-from nmcmc.types import Draw
+from nmcmc.types import Draw, Ints
 
 Size: TypeAlias = int | Mapping[str, int]
 """One number for all nets, or one for each by its key."""
@@ -87,8 +87,7 @@ class HierarchicalSampler(nn.Module):
             biases=biases,
             generator=rng.torch_generator(),
         )
-        place = np.arange(region.n_sites)  # of a site among the net's inputs: border, then line
-        place[cut.line] = np.arange(region.n_border, region.n_border + len(cut.line))
+        place = _places(region, cut)
         fields = region.fields.ravel()[cut.line - region.n_border]
         net.set_skip(place[cut.edges], 2 * self.beta * cut.couplings, 2 * self.beta * fields)
         return net
@@ -131,6 +130,15 @@ class HierarchicalSampler(nn.Module):
         for name, net in self.nets.items():
             if isinstance(net, MaskedNet):
                 net.freeze(name != key)
+
+    def blocks_left(self, key: str) -> list[tuple[str, Tensor]]:
+        """Return the blocks that a net's line leaves, without leaves: each one's net and its border in our inputs."""
+        region, cut = self.groups[key].region, self.groups[key].cut
+        if cut is None:
+            raise TypeError("a leaf has no line")
+        place = _places(region, cut)
+        inner = [(child, numbers[: child.n_border]) for child, numbers in cut.children if child.key in self.groups]
+        return [(child.key, torch.from_numpy(place[border])) for child, border in inner]
 
     def n_inside(self, key: str) -> int:
         """Return the number of spins inside a block of one net."""
@@ -233,6 +241,13 @@ class HierarchicalSampler(nn.Module):
             spins[:, : borders.shape[1]] = borders
             log_q = block.draw_lines(spins, rng.uniform((len(borders), n_sites), borders.device))
             return gather(spins, block.parts.lines[0]), block.log_weight(spins, log_q)
+
+
+def _places(region: Region, cut: Cut) -> Ints:
+    """Return where border and line sites of a region are among a net's inputs, border then line, (n_sites,)."""
+    place = np.arange(region.n_sites)
+    place[cut.line] = np.arange(region.n_border, region.n_border + len(cut.line))
+    return place
 
 
 def _some(rows: Tensor, n: int, rng: Rng) -> Tensor:
