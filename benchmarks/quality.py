@@ -30,7 +30,10 @@ CASES = {
     "no-data-16": "--lattice 16x16 --objective block-local --steps 2000",
     "no-data-32": "--lattice 32x32 --objective block-local --steps 3000",
     "field-32": f"--lattice 32x32 --beta 0.44 --field 0.05 {LEVELS} 1500",
-    **{f"beta-{beta}-64": f"--lattice 64x64 --beta {beta} {LEVELS} 1000" for beta in (0.3, 0.4, 0.42, 0.46, 0.5, 0.6)},
+    **{
+        f"beta-{beta}-64": f"--lattice 64x64 --beta {beta} {LEVELS} {steps}"
+        for beta, steps in {0.3: 1000, 0.4: 1000, 0.42: 2500, 0.46: 1000, 0.5: 1000, 0.6: 1000}.items()
+    },
     "no-data-64": "--lattice 64x64 --objective block-local --steps 4000",
     "rectangle-24x40": f"--lattice 24x40 {LEVELS} 1000",
     "odd-31x33": f"--lattice 31x33 {LEVELS} 1000",
