@@ -3,6 +3,11 @@
 import numba as nb
 import numpy as np
 
+from .simd import splat
+from .simd_bits import bit_count, load_bytes, word_sum
+
+_0, _SIGNS = np.uint64(0), np.uint64(0x8080808080808080)
+
 
 @nb.njit(cache=True, nogil=True)
 def edge_sum(spins, edges, couplings, fields, offset, out):
@@ -29,10 +34,15 @@ def local_fields(spins, start, neighbour, coupling, fields, out):
 
 
 @nb.njit(cache=True, nogil=True)
-def _row_product(a, b):
-    total = np.int32(0)
-    for i in range(a.shape[0]):
-        total += np.int32(a[i]) * np.int32(b[i])
+def product_sum(spins, i, j, n):
+    """Return Σ_k s_(i+k) s_(j+k) over k < n of one configuration (n_spins,) int8: n − 2 × the unequal ones."""
+    unequal = splat(_0)
+    whole = n // 64 * 64
+    for k in range(0, whole, 64):
+        unequal = unequal + bit_count((load_bytes(spins, i + k) ^ load_bytes(spins, j + k)) & _SIGNS)
+    total = whole - 2 * np.int64(word_sum(unequal))
+    for k in range(whole, n):
+        total += spins[i + k] * spins[j + k]
     return total
 
 
@@ -43,18 +53,22 @@ def bond_sums(spins, periodic, out):
     An axis of extent 1 has no bonds. Exact integers: the energy of a uniform lattice follows without rounding.
     """
     n0, n1, n2 = spins.shape[1], spins.shape[2], spins.shape[3]
+    size, plane = n0 * n1 * n2, n1 * n2
     for b in range(spins.shape[0]):
-        along0, along1, along2 = 0, 0, 0
-        for i in range(n0):
-            for j in range(n1):
-                row = spins[b, i, j]
-                if i + 1 < n0 or (periodic[0] and n0 > 1):
-                    along0 += _row_product(row, spins[b, (i + 1) % n0, j])
-                if j + 1 < n1 or (periodic[1] and n1 > 1):
-                    along1 += _row_product(row, spins[b, i, (j + 1) % n1])
-                along2 += _row_product(row[:-1], row[1:])
-                if periodic[2] and n2 > 1:
-                    along2 += row[n2 - 1] * row[0]
+        s = spins[b].ravel()
+        along0 = product_sum(s, 0, plane, size - plane)
+        if periodic[0] and n0 > 1:
+            along0 += product_sum(s, size - plane, 0, plane)
+        along1, along2 = 0, product_sum(s, 0, 1, size - 1)
+        for first in range(0, size, plane):
+            along1 += product_sum(s, first, first + n2, plane - n2)
+            if periodic[1] and n1 > 1:
+                along1 += product_sum(s, first + plane - n2, first, n2)
+        for first in range(n2, size, n2):
+            along2 -= s[first - 1] * s[first]
+        if periodic[2] and n2 > 1:
+            for first in range(0, size, n2):
+                along2 += s[first] * s[first + n2 - 1]
         out[b, 0], out[b, 1], out[b, 2] = along0, along1, along2
 
 

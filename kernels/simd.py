@@ -1,4 +1,4 @@
-"""SIMD vectors inside kernels: eight doubles or sixteen floats with + − × ÷ and the functions below.
+"""SIMD vectors inside kernels: eight doubles or sixteen floats with + − × ÷ and the functions below; words: simd_bits.
 
 LLVM cannot prove that rows of a NumPy array do not overlap, so short inner loops over lanes stay scalar; these vectors
 say what is meant. On processors with narrower registers LLVM splits them. Vectors live only inside compiled functions;
@@ -13,13 +13,13 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
-WIDTH = {np.dtype(np.float64): 8, np.dtype(np.float32): 16}
+WIDTH = {np.dtype(np.float64): 8, np.dtype(np.float32): 16, np.dtype(np.uint64): 8}
 FLAGS = ("contract", "nsz")
 """Products may join sums in one instruction; sums are added up in the order that is written."""
 
 
 class VectorType(types.Type):
-    """The numba type of eight doubles (``vector64``) or sixteen floats (``vector32``)."""
+    """The numba type of eight doubles (``vector64``), sixteen floats (``vector32``), eight words (``vector_words``)."""
 
     def __init__(self, element, width):
         self.element, self.width = element, width
@@ -40,11 +40,16 @@ class _VectorModel(models.PrimitiveModel):
 
 vector64 = VectorType(types.float64, 8)
 vector32 = VectorType(types.float32, 16)
-_BY_ELEMENT = {types.float64: vector64, types.float32: vector32}
+vector_words = VectorType(types.uint64, 8)
+_BY_ELEMENT = {kind.element: kind for kind in (vector64, vector32, vector_words)}
+
+
+def _is_real(kind):
+    return isinstance(kind, VectorType) and isinstance(kind.element, types.Float)
 
 
 def kind_in(array):
-    """Return the type of a vector in this array, None unless it is contiguous, 1-D and of float32 or float64."""
+    """Return the type of a vector in this array, None unless contiguous, 1-D and of float32, float64 or uint64."""
     if isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C":
         return _BY_ELEMENT.get(array.dtype)
     return None
@@ -89,7 +94,7 @@ def store(typing_context, array, index, vector):
 
 @intrinsic
 def splat(typing_context, scalar):
-    """Return the vector whose every element is a float32 or float64 scalar."""
+    """Return the vector whose every element is a float32, float64 or uint64 scalar."""
     kind = _BY_ELEMENT.get(scalar)
     if kind is None:
         return None
@@ -119,7 +124,7 @@ def lanes(typing_context, array):
 @intrinsic
 def where_less(typing_context, a, b, yes, no):
     """Return the vector of the elements of ``yes`` where a < b, else of ``no``."""
-    if not isinstance(a, VectorType) or not a == b == yes == no:
+    if not _is_real(a) or not a == b == yes == no:
         return None
 
     def codegen(context, builder, signature, arguments):
@@ -154,7 +159,7 @@ def prefetch(typing_context, array, i, j):
 def _arithmetic(symbol, instruction):
     @intrinsic
     def compute(typing_context, a, b):
-        if not isinstance(a, VectorType) or a != b:
+        if not _is_real(a) or a != b:
             return None
 
         def codegen(context, builder, signature, arguments):
@@ -164,7 +169,7 @@ def _arithmetic(symbol, instruction):
 
     @overload(symbol)
     def vector_operator(a, b):
-        if isinstance(a, VectorType) and a == b:
+        if _is_real(a) and a == b:
             return lambda a, b: compute(a, b)
         return None
 
@@ -181,7 +186,7 @@ for _symbol, _instruction in (
 def _selection(comparison):
     @intrinsic
     def choose(typing_context, a, b):
-        if not isinstance(a, VectorType) or a != b:
+        if not _is_real(a) or a != b:
             return None
 
         def codegen(context, builder, signature, arguments):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         reverse_kl as reverse_kl,
     )
     from nmcmc.types import Chain as Chain, CorruptFileError as CorruptFileError, Draw as Draw, Estimate as Estimate
+    from nmcmc.updates.checkerboard import CheckerboardMetropolis as CheckerboardMetropolis
     from nmcmc.updates.compose import Cycle as Cycle, Mixture as Mixture
     from nmcmc.updates.heat_bath import HeatBath as HeatBath
     from nmcmc.updates.independence import Independence as Independence
@@ -85,6 +86,7 @@ _HOMES = {
         "Draw",
         "Estimate",
     ),
+    "nmcmc.updates.checkerboard": ("CheckerboardMetropolis",),
     "nmcmc.updates.compose": (
         "Cycle",
         "Mixture",

@@ -16,7 +16,7 @@ T = TypeVar("T")
 SAMPLERS = ("hierarchical", "made")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")
 TABLES = ("system", "sampler", "training", "chain")
-BASELINES = ("wolff", "swendsen-wang", "metropolis", "heat-bath")
+BASELINES = ("wolff", "swendsen-wang", "metropolis", "checkerboard", "heat-bath")
 MAX_SAMPLES = 10**9
 DEFAULT_STEPS = 700
 """Steps of training in the main job, unless steps or seconds are given."""

@@ -5,7 +5,7 @@ import sys
 import numba as nb
 import numpy as np
 
-from nmcmc.kernels import leaf_transfer, masked_net, windows
+from nmcmc.kernels import checkerboard, energy, leaf_transfer, masked_net, swendsen_wang, windows
 
 
 def net_case():
@@ -50,12 +50,33 @@ def window_case():
     return out, chance
 
 
+def update_case(name):
+    """Two chains on the 4×64 torus, three steps of the update of that name, and the energies along each axis."""
+    spins = np.random.default_rng(3).choice(np.array([-1, 1], dtype=np.int8), size=(2, 4, 64))
+    streams = np.random.default_rng(4).integers(0, 2**64, size=(2, 4), dtype=np.uint64)
+    out, count = np.empty((2, 3, 4, 64), dtype=np.int8), np.empty((2, 3), dtype=np.int64)
+    half = np.uint64(2**31)
+    if name == "checkerboard":
+        levels = np.tile(np.array([0, 2**64 - 1], dtype=np.uint64), 64)
+        levels[2:8] = [0, 0, 2**64 - 1, 0, 2**64 - 1, 2**64 - 1]
+        checkerboard.checkerboard_steps(spins, streams, 2, 32, np.uint64(0), levels, 2, out, count)
+    else:
+        partners = np.array([[-1, -1], [0, -1], [1, -1], [2, 0]])
+        along = np.array([half, half])
+        swendsen_wang.lattice_clusters(spins, streams, partners, along, along, out, count)
+    bonds = np.empty((2, 3), dtype=np.int64)
+    energy.bond_sums(spins.reshape(2, 1, 4, 64), np.array([False, True, True]), bonds)
+    return out, count, bonds
+
+
 def run():
     """Return the results by name."""
-    names = ("net_spins", "net_log_q", "leaf_spins", "leaf_log_z", "leaf64_spins", "leaf64_log_z")
-    names += ("window_spins", "window_chances")
-    cases = (*net_case(), *leaf_case(np.float32), *leaf_case(np.float64), *window_case())
-    return dict(zip(names, cases, strict=True))
+    results = {"net": net_case(), "leaf": leaf_case(np.float32), "leaf64": leaf_case(np.float64)}
+    names = {name: ("spins", "log_q" if name == "net" else "log_z") for name in results}
+    results["window"], names["window"] = window_case(), ("spins", "chances")
+    for name in ("checkerboard", "swendsen_wang"):
+        results[name], names[name] = update_case(name), ("spins", "count", "bonds")
+    return {f"{n}_{key}": value for n in results for key, value in zip(names[n], results[n], strict=True)}
 
 
 if __name__ == "__main__":

@@ -149,9 +149,10 @@ class LatticeEnergy(PairwiseEnergy):
         shape = (1,) * (3 - len(self.lattice.extents)) + self.lattice.extents
         periodic = (False,) * (3 - len(self.lattice.extents)) + self.lattice.periodic
         bonds = np.empty((len(spins), 3), dtype=np.int64)
-        total = np.empty(len(spins), dtype=np.int64)
+        total = np.zeros(len(spins), dtype=np.int64)
         kernel.bond_sums(spins.reshape(-1, *shape), np.array(periodic), bonds)
-        np.sum(spins, axis=1, dtype=np.int64, out=total)
+        if self.has_field:
+            kernel.magnetization(spins, total)
         out[:] = self.offset - total * self.fields[0]
         for axis, coupling in enumerate(self.axis_couplings, start=3 - len(self.lattice.extents)):
             out -= coupling * bonds[:, axis]  # not a matrix product: BLAS rounds a row by its place in the batch

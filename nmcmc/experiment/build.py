@@ -19,6 +19,8 @@ from nmcmc.samplers.store import AnySampler
 from nmcmc.storage.record import Model
 from nmcmc.training.objectives import Objective, block_local_reverse_kl, forward_kl, reverse_kl
 from nmcmc.types import Floats, Spins
+from nmcmc.updates.checkerboard import CheckerboardMetropolis
+from nmcmc.updates.compiled import CompiledUpdate
 from nmcmc.updates.heat_bath import HeatBath
 from nmcmc.updates.metropolis import Metropolis
 from nmcmc.updates.swendsen_wang import SwendsenWang
@@ -67,15 +69,16 @@ def _width(width: int, n_line: int) -> int:
     return width if n_line <= LONG_LINE else max(1, width // 2)
 
 
-def build_update(name: str, target: Boltzmann) -> Wolff | SwendsenWang | Metropolis | HeatBath:
+def build_update(name: str, target: Boltzmann) -> CompiledUpdate:
     """Return a baseline update by its name in `nmcmc.config.BASELINES`."""
     kinds: dict[str, Callable[[Boltzmann], Any]] = {
         "wolff": Wolff,
         "swendsen-wang": SwendsenWang,
         "metropolis": Metropolis,
+        "checkerboard": CheckerboardMetropolis,
         "heat-bath": HeatBath,
     }
-    return cast("Wolff | SwendsenWang | Metropolis | HeatBath", kinds[name](target))
+    return cast("CompiledUpdate", kinds[name](target))
 
 
 def observables(energy: LatticeEnergy) -> dict[str, Callable[[Spins], Floats]]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng, Streams
@@ -83,6 +84,13 @@ class ClusterUpdate(CompiledUpdate):
             raise ValueError(
                 f"{type(self).__name__} needs zero field, but this energy has fields; use Metropolis or HeatBath"
             )
+
+    def _axis_thresholds(self) -> list[int] | None:
+        """Return 2³² times the bond probability of each axis of a lattice with uniform J ≥ 0, None for others."""
+        couplings = self.energy.axis_couplings if isinstance(self.energy, LatticeEnergy) else None
+        if couplings is None or np.any(couplings < 0):
+            return None
+        return [round(p * 2**32) for p in self._bond_probability(couplings)]
 
     def _bond_probability(self, couplings: Floats) -> Floats:
         return -np.expm1(-2 * self.target.beta * np.abs(couplings))

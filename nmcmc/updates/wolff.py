@@ -62,13 +62,10 @@ class Wolff(ClusterUpdate):
     @cached_property
     def _lattice_tables(self) -> tuple[npt.NDArray[np.uint32], tuple[np.uint64, ...]] | None:
         """Neighbours and bond thresholds for the fast loop, or None where it does not apply."""
-        if not isinstance(self.energy, LatticeEnergy):
+        thresholds = self._axis_thresholds()
+        if thresholds is None or not isinstance(self.energy, LatticeEnergy):
             return None
-        couplings = self.energy.axis_couplings
-        if couplings is None or np.any(couplings < 0):
-            return None
-        thresholds = tuple(np.uint64(round(p * 2**32)) for p in self._bond_probability(couplings))
-        return _neighbour_table(self.energy.lattice), thresholds
+        return _neighbour_table(self.energy.lattice), tuple(np.uint64(threshold) for threshold in thresholds)
 
     def _info(self, count: Ints) -> Info:
         return {"cluster_size": count}

@@ -145,7 +145,9 @@ def test_kernels_run_uncompiled_with_the_same_results(tmp_path):
     script, output = tiny_kernels.__file__, tmp_path / "plain.npz"
     subprocess.run([sys.executable, script, str(output)], env=environment, check=True, timeout=120)
     plain, compiled = np.load(output), tiny_kernels.run()
-    for name in ("net_spins", "leaf_spins", "leaf64_spins", "window_spins"):
+    updates = [name for name in compiled if name.startswith(("checkerboard", "swendsen_wang"))]
+    assert len(updates) == 6
+    for name in ("net_spins", "leaf_spins", "leaf64_spins", "window_spins", *updates):
         np.testing.assert_array_equal(plain[name], compiled[name])
     np.testing.assert_allclose(plain["net_log_q"], compiled["net_log_q"], rtol=1e-6)
     np.testing.assert_allclose(plain["leaf_log_z"], compiled["leaf_log_z"], rtol=1e-6)

@@ -8,6 +8,7 @@ from doubles import distorted
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.random import Rng
+from nmcmc.updates.checkerboard import CheckerboardMetropolis
 from nmcmc.updates.compose import Cycle, Mixture
 from nmcmc.updates.heat_bath import HeatBath
 from nmcmc.updates.independence import Independence
@@ -23,13 +24,19 @@ UPDATES = {
     "checkerboard": HeatBath(Boltzmann(LatticeEnergy(Lattice((4, 3), "open")), 0.44), scan="checkerboard", sweeps=2),
     "wolff": Wolff(TARGET, clusters=2),
     "wolff of any couplings": Wolff(GLASS),
-    "swendsen_wang": SwendsenWang(GLASS),
+    "swendsen_wang": SwendsenWang(TARGET),
+    "swendsen_wang of any couplings": SwendsenWang(GLASS),
+    "multi-spin checkerboard": CheckerboardMetropolis(Boltzmann(LatticeEnergy(Lattice((4, 64))), 0.44), sweeps=2),
     "independence": Independence(distorted(TARGET, seed=1), TARGET),
     "cycle": Cycle([Independence(distorted(TARGET, seed=1), TARGET), Metropolis(TARGET), Wolff(TARGET)]),
     "mixture": Mixture([Independence(distorted(TARGET, seed=1), TARGET), Wolff(TARGET)], [0.6, 0.4]),
 }
 WITH_BLOCK = [name for name, update in UPDATES.items() if hasattr(update, "block")]
 every_update = pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+
+
+def magnetization(spins):
+    return spins.mean(axis=1)
 
 
 def begin(update, n_chains=5):
@@ -75,7 +82,7 @@ def test_same_chain_for_any_number_of_threads(update):
     chains = []
     for n in (1, 3):
         torch.set_num_threads(n)
-        chains.append(run(update, 20, Rng(2), observables={"energy": TARGET.energy}, n_chains=7, thin=1))
+        chains.append(run(update, 20, Rng(2), observables={"m": magnetization}, n_chains=7, thin=1))
     torch.set_num_threads(threads)
     np.testing.assert_array_equal(chains[0].spins, chains[1].spins)
     for name, values in chains[0].stats.items():
@@ -84,14 +91,14 @@ def test_same_chain_for_any_number_of_threads(update):
 
 @every_update
 def test_a_seed_is_a_chain_and_another_seed_another(update):
-    runs = [run(update, 20, Rng(s), observables={"energy": TARGET.energy}, n_chains=3, thin=1) for s in (1, 1, 2)]
+    runs = [run(update, 20, Rng(s), observables={"m": magnetization}, n_chains=3, thin=1) for s in (1, 1, 2)]
     np.testing.assert_array_equal(runs[0].spins, runs[1].spins)
     assert np.any(runs[0].spins != runs[2].spins)
 
 
-@pytest.mark.parametrize("name", ["metropolis", "wolff", "swendsen_wang"])
+@pytest.mark.parametrize("name", ["metropolis", "wolff", "swendsen_wang", "multi-spin checkerboard"])
 def test_a_chain_does_not_depend_on_its_neighbours(name):
-    update, start = UPDATES[name], random_start(6, 12, Rng(5))
+    update, start = UPDATES[name], random_start(6, UPDATES[name].n_spins, Rng(5))
     _, many, _ = update.block(update.init(start), Rng(6), 10)
     _, few, _ = update.block(update.init(start[:2]), Rng(6), 10)
     np.testing.assert_array_equal(many[:2], few)

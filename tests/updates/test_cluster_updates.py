@@ -4,6 +4,7 @@ import pytest
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.kernels.lanes import STATE, fill_words, seed_lanes
 from nmcmc.random import Rng
 from nmcmc.updates.run import random_start
 from nmcmc.updates.swendsen_wang import SwendsenWang
@@ -71,9 +72,65 @@ def test_a_wolff_cluster_is_connected_and_aligned():
 def test_one_kernel_serves_plain_lattices_and_one_the_rest():
     lattice = Lattice((4, 4))
     assert Wolff(Boltzmann(LatticeEnergy(lattice), 0.4))._lattice_tables is not None
+    assert SwendsenWang(Boltzmann(LatticeEnergy(lattice), 0.4))._row_tables is not None
     random = np.random.default_rng(0).normal(size=lattice.n_bonds)
     others = LatticeEnergy(lattice, -1.0), LatticeEnergy(lattice, random), PairwiseEnergy(16, lattice.edges)
     assert all(Wolff(Boltzmann(energy, 0.4))._lattice_tables is None for energy in others)
+    assert all(SwendsenWang(Boltzmann(energy, 0.4))._row_tables is None for energy in others)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+@pytest.mark.parametrize("extents", [(2,), (7,), (2, 2), (3, 70), (5, 2), (2, 3, 4), (3, 2, 2)])
+def test_swendsen_wang_clusters_of_a_lattice_at_zero_temperature_are_its_domains(extents, boundary):
+    lattice = Lattice(extents, boundary)
+    update, rng = SwendsenWang(Boltzmann(LatticeEnergy(lattice), 1e3)), Rng(5)
+    state = update.init(random_start(10, lattice.n_spins, rng))
+    after, info = update.step(state, rng)
+    for before, spins, count in zip(state.spins, after.spins, info["n_clusters"], strict=True):
+        domain = np.arange(lattice.n_spins)
+        i, j = lattice.edges[before[lattice.edges[:, 0]] == before[lattice.edges[:, 1]]].T
+        while np.any(domain[i] != domain[j]):
+            np.minimum.at(domain, i, domain[j])
+            np.minimum.at(domain, j, domain[i])
+        assert count == len(set(domain.tolist()))
+        assert all(len(set((spins * before)[domain == d].tolist())) == 1 for d in set(domain.tolist()))
+
+
+class Numbers:
+    """The random numbers of one step: 32 bits each, from lanes seeded by the chain's stream."""
+
+    def __init__(self, stream):
+        self.state = np.empty(STATE, dtype=np.uint64)
+        seed_lanes(stream, self.state)
+
+    def halves(self, n):
+        words = np.empty(n // 2 + 9, dtype=np.uint64)
+        fill_words(self.state, words, (n + 1) // 2)
+        return words.view(np.uint32)[:n]
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_swendsen_wang_joins_what_the_random_numbers_say(periodic):
+    energy, rng = LatticeEnergy(Lattice((5, 9), "periodic" if periodic else "open"), (0.7, 1.2)), Rng(6)
+    update = SwendsenWang(Boltzmann(energy, 0.6))
+    state = update.init(random_start(1, 45, rng))
+    numbers, s = Numbers(rng.streams(1)[0].copy()), state.spins.reshape(5, 9)
+    _, info = update.step(state, rng)
+    label = np.arange(45).reshape(5, 9)
+    down, along = np.round(2**32 * -np.expm1(-1.2 * np.array([0.7, 1.2]))).astype(np.int64)
+    bonds = []
+    for i in range(5):
+        random = numbers.halves(9)
+        bonds += [((i, j), (i, j - 1)) for j in range(0 if periodic else 1, 9) if random[j] < along]
+        if i > 0:
+            bonds += [((i, j), (i - 1, j)) for j, number in enumerate(numbers.halves(9)) if number < down]
+        if i == 4 and periodic:
+            bonds += [((i, j), (0, j)) for j, number in enumerate(numbers.halves(9)) if number < down]
+    for _ in range(45):
+        for a, b in bonds:
+            if s[a] == s[b]:
+                label[a] = label[b] = min(label[a], label[b])
+    assert info["n_clusters"][0] == len(np.unique(label))
 
 
 def test_swendsen_wang_flips_whole_clusters_only():
