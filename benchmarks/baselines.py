@@ -33,7 +33,7 @@ except ImportError:
     peapods = None
 
 WORDS = 2**23
-"""Words that the bandwidth is measured on; energies take an eighth as many bytes of spins, more than any cache."""
+"""Words that the bandwidth is measured on, and eight times as many spins: more bytes than caches hold."""
 
 
 @nb.njit
@@ -129,7 +129,7 @@ def wolff_programs(extent, seed, clusters):
 
 def energy_programs(extent, seed):
     """Return energies of a batch, and a plain sum, both counted in bytes that they read."""
-    generator, batch = Rng(seed).child("spins").generator, WORDS // extent**2
+    generator, batch = Rng(seed).child("spins").generator, 8 * WORDS // extent**2
     spins = 2 * generator.integers(0, 2, (batch, extent**2), dtype=np.int8) - 1
     energy, words = LatticeEnergy(Lattice((extent, extent))), np.ones(WORDS, dtype=np.uint64)
     return {

@@ -47,6 +47,38 @@ def product_sum(spins, i, j, n):
 
 
 @nb.njit(cache=True, nogil=True)
+def _product_sums(spins, i, j, k, n):
+    """Return the two sums of ``product_sum`` from i with j and from i with k, reading i but once."""
+    unequal_j, unequal_k = splat(_0), splat(_0)
+    whole = n // 64 * 64
+    for m in range(0, whole, 64):
+        s = load_bytes(spins, i + m)
+        unequal_j = unequal_j + bit_count((s ^ load_bytes(spins, j + m)) & _SIGNS)
+        unequal_k = unequal_k + bit_count((s ^ load_bytes(spins, k + m)) & _SIGNS)
+    with_j = whole - 2 * np.int64(word_sum(unequal_j)) + product_sum(spins, i + whole, j + whole, n - whole)
+    return with_j, whole - 2 * np.int64(word_sum(unequal_k)) + product_sum(spins, i + whole, k + whole, n - whole)
+
+
+@nb.njit(cache=True, nogil=True)
+def _plane_sums(s, first, n1, n2, wrap1, wrap2):
+    """Return Σ s s along both axes of the n1 × n2 spins from ``first`` on; wrap is 1 for a periodic axis, else 0.
+
+    Along rows the pairs of successive spins are summed first, then those of one row's end with the next row's start
+    exchanged for those that close a row.
+    """
+    last = first + (n1 - 1) * n2
+    along1, along2 = _product_sums(s, first, first + n2, first + 1, last - first)
+    along2 += product_sum(s, last, last + 1, n2 - 1)
+    along1 += wrap1 * product_sum(s, last, first, n2)
+    before = 0
+    for row in range(first, last + n2, n2):
+        end = np.int64(s[row + n2 - 1])
+        along2 += s[row] * (wrap2 * end - before)
+        before = end
+    return along1, along2
+
+
+@nb.njit(cache=True, nogil=True)
 def bond_sums(spins, periodic, out):
     """Write Σ s_i s_(i+e) along each axis of spins (batch, L0, L1, L2) int8 to out (batch, 3) int64.
 
@@ -54,22 +86,17 @@ def bond_sums(spins, periodic, out):
     """
     n0, n1, n2 = spins.shape[1], spins.shape[2], spins.shape[3]
     size, plane = n0 * n1 * n2, n1 * n2
+    wrap1, wrap2 = np.int64(periodic[1] and n1 > 1), np.int64(periodic[2] and n2 > 1)
     for b in range(spins.shape[0]):
         s = spins[b].ravel()
-        along0 = product_sum(s, 0, plane, size - plane)
+        out[b, 0] = product_sum(s, 0, plane, size - plane)
         if periodic[0] and n0 > 1:
-            along0 += product_sum(s, size - plane, 0, plane)
-        along1, along2 = 0, product_sum(s, 0, 1, size - 1)
+            out[b, 0] += product_sum(s, size - plane, 0, plane)
+        out[b, 1], out[b, 2] = 0, 0
         for first in range(0, size, plane):
-            along1 += product_sum(s, first, first + n2, plane - n2)
-            if periodic[1] and n1 > 1:
-                along1 += product_sum(s, first + plane - n2, first, n2)
-        for first in range(n2, size, n2):
-            along2 -= s[first - 1] * s[first]
-        if periodic[2] and n2 > 1:
-            for first in range(0, size, n2):
-                along2 += s[first] * s[first + n2 - 1]
-        out[b, 0], out[b, 1], out[b, 2] = along0, along1, along2
+            along1, along2 = _plane_sums(s, first, n1, n2, wrap1, wrap2)
+            out[b, 1] += along1
+            out[b, 2] += along2
 
 
 @nb.njit(cache=True, nogil=True)

@@ -27,7 +27,7 @@ class CheckerboardMetropolis(CompiledUpdate):
     Parameters
     ----------
     target : Boltzmann distribution of a `LatticeEnergy`.
-    sweeps : sweeps per step, ≥ 1. Each step also writes its configuration, which takes as long as one or two sweeps.
+    sweeps : sweeps per step, ≥ 1. Each step also writes its configuration, which takes longer than a sweep.
 
     Raises
     ------
