@@ -118,10 +118,22 @@ def published():
         taus = [compact(card["tau_int"][name]["value"], card["tau_int"][name]["error"]) for name in card["tau_int"]]
         mine = ", ".join([spread(card["ess_fraction"]), spread(card["kl"]), *taus])
         theirs = [_published(others[name].get(extent)) for name in ("HAN", "RiGCS")]
-        training = f"{cost(card)}; {others['RiGCS'][extent].get('training', '—')}"
+        seconds = sum(each["seconds"] * each["cores"] for each in ancestry(card, ours))
+        training = f"{seconds:.0f} s of one core; {others['RiGCS'][extent].get('training', '—')}"
         rows.append(f"| {extent} | {mine} | {' | '.join(theirs)} | {training} |")
     sources = "; ".join(f"{name}: {others[name]['source']}; {others[name]['hardware']}" for name in ("HAN", "RiGCS"))
-    return "\n".join([*rows, "", f"{sources}."])
+    ours = "Training of nmcmc: seconds of work with those of every model that it grew from, on a busy machine"
+    return "\n".join([*rows, "", f"{ours}. {sources}."])
+
+
+def ancestry(card, cards):
+    """Return a card and those of all models that it grew from, each once."""
+    found = {card["weights_sha256"]: card}
+    sources = set((card["grown_from"] or {}).values())
+    for other in cards.values():
+        if other["weights_sha256"] in sources:
+            found |= {each["weights_sha256"]: each for each in ancestry(other, cards)}
+    return list(found.values())
 
 
 def _published(entry):
