@@ -212,6 +212,21 @@ def scaling():
     return "\n".join([*rows, "", f"Untrained weights, one thread; from L = 32: {fits} ({where(whole)})."])
 
 
+def cost_per_sample():
+    whole = load("cost_per_sample")
+    rows = [
+        "| lattice, β_c | draws per second | 2 τ_int neural | 2 τ_int Wolff | neural / Wolff, per effective sample |",
+        "|---|---|---|---|---|",
+    ]
+    for row in whole["result"]["rows"]:
+        taus = [max(row["tau_int"][kind].values(), key=lambda tau: tau["value"]) for kind in ("neural", "wolff")]
+        cells = [compact(2 * tau["value"], 2 * tau["error"]) for tau in taus]
+        ratio = compact(row["ratio_neural_over_wolff"], row["ratio_error_from_tau"])
+        rows.append(f"| {row['lattice']} | {row['draws_per_second']:.0f} | {' | '.join(cells)} | {ratio} |")
+    text = "Seconds per update times 2 τ_int, the worse of E and m², one thread, training not counted"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"

@@ -70,7 +70,7 @@ def _plane_sums(s, first, n1, n2, wrap1, wrap2):
     along1, along2 = _product_sums(s, first, first + n2, first + 1, last - first)
     along2 += product_sum(s, last, last + 1, n2 - 1)
     along1 += wrap1 * product_sum(s, last, first, n2)
-    before = 0
+    before = np.int64(0)
     for row in range(first, last + n2, n2):
         end = np.int64(s[row + n2 - 1])
         along2 += s[row] * (wrap2 * end - before)

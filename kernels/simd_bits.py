@@ -24,7 +24,7 @@ def load_bytes(typing_context, array, index):
 
     def codegen(context, builder, signature, arguments):
         value = context.get_value_type(vector_words)
-        return builder.load(pointer_into(context, builder, array, *arguments, value), align=1)
+        return builder.load(pointer_into(context, builder, array, arguments[0], arguments[1], value), align=1)
 
     return vector_words(array, types.intp), codegen
 
