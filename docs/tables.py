@@ -234,7 +234,10 @@ def where(whole):
 
 TABLES = {
     table.__name__: table
-    for table in (main_job, wolff, incremental_sampling, models, published, quality, one_level, levels, scaling, scan)
+    for table in (
+        *(main_job, wolff, incremental_sampling, models, published, quality),
+        *(one_level, levels, scaling, scan, cost_per_sample),
+    )
 }
 
 
