@@ -13,7 +13,7 @@ from nmcmc.atomic import discard
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, to_toml
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment.growth import Growth
-from nmcmc.experiment.options import Options, claim, leftovers_of
+from nmcmc.experiment.options import Options, claim, leftovers_of, open_folder
 from nmcmc.experiment.scan import extremes, scan_rows
 from nmcmc.experiment.summary import summarize
 from nmcmc.experiment.train import TrainingJob, prepare, train_stage
@@ -141,10 +141,9 @@ def train_knots(job: FamilyJob, folder: Path) -> tuple[Family, float]:
     CorruptFileError, ValueError : if what is in the folder is damaged or belongs to a job with other settings.
     FloatingPointError, RuntimeError : if training breaks down.
     """
-    known = {folder / f"{beta!r}.safetensors{ending}" for beta in job.betas for ending in ("", ".checkpoint")}
-    if folder.is_file() or (folder.exists() and set(folder.iterdir()) - known):
-        raise ValueError(f"checkpoint {folder} belongs to a run with other settings; give the same, or another output")
-    folder.mkdir(parents=True, exist_ok=True)
+    open_folder(
+        folder, {folder / f"{beta!r}.safetensors{ending}" for beta in job.betas for ending in ("", ".checkpoint")}
+    )
     files, knots, seconds = dict[float, Path](), [], 0.0
     for beta, neighbour in job.order():
         files[beta] = folder / f"{beta!r}.safetensors"

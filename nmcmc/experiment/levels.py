@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from nmcmc.atomic import sweep
 from nmcmc.experiment.configurations import Configurations
+from nmcmc.experiment.options import open_folder
 from nmcmc.experiment.workers import side_by_side
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
@@ -80,7 +80,7 @@ def train_levels(job: TrainingJob, folder: Path, workers: int) -> float:
     FloatingPointError, RuntimeError : if training breaks down.
     """
     levels = levels_of(cast("HierarchicalSampler", job.sampler))
-    _open(folder, levels)
+    open_folder(folder, {_path(folder, level) for level in levels})
     left = [level for level in levels if _result(job, folder, level) is None]
     total, rest = (job.training.steps * sum(level.passes for level in some) for some in (levels, left))
     work = partial(_train_level, job.anew, folder)
@@ -127,16 +127,6 @@ def _objective(job: TrainingJob, level: Level, configurations: Configurations) -
         return cast("Objective", partial(forward_kl, configurations=configurations, batch=given.batch))
     objective = partial(block_local_reverse_kl, borders=given.borders, crosses=given.crosses)
     return cast("Objective", partial(objective, configurations=configurations))
-
-
-def _open(folder: Path, levels: list[Level]) -> None:
-    """Make the folder of checkpoints and sweep it; refuse one that holds those of other nets, or a file instead."""
-    known = {_path(folder, level) for level in levels}
-    if folder.is_file() or set(folder.glob("*.safetensors")) - known:
-        raise ValueError(f"checkpoint {folder} belongs to a run with other settings; give the same, or another output")
-    folder.mkdir(parents=True, exist_ok=True)
-    for level in levels:
-        sweep(_path(folder, level))
 
 
 def _path(folder: Path, level: Level) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,20 @@ class Options:
 def leftovers_of(out: Path, ending: str) -> Path:
     """Return the name beside an output under which an interrupted job leaves what it has done."""
     return out.parent / f"{out.name}.{ending}"
+
+
+def open_folder(folder: Path, files: Collection[Path]) -> None:
+    """Make a folder of leftovers and sweep it; refuse one that holds other files than these, or a file in its place.
+
+    Raises
+    ------
+    ValueError : if what is there belongs to a job with other settings.
+    """
+    if folder.is_file() or (folder.exists() and not {p for p in folder.iterdir() if p.name[0] != "."} <= set(files)):
+        raise ValueError(f"checkpoint {folder} belongs to a run with other settings; give the same, or another output")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in files:
+        sweep(path)
 
 
 def claim(out: Path, leftovers: Path, options: Options) -> bool:
