@@ -32,9 +32,10 @@ CASES = {
     "field-32": f"--lattice 32x32 --beta 0.44 --field 0.05 {LEVELS} 1500",
     **{
         f"beta-{beta}-64": f"--lattice 64x64 --beta {beta} {LEVELS} {steps}"
-        for beta, steps in {0.3: 1000, 0.4: 1000, 0.42: 2500, 0.46: 2500, 0.5: 1000, 0.6: 1000}.items()
+        for beta, steps in {0.3: 1000, 0.4: 2500, 0.42: 2500, 0.46: 2500, 0.5: 2500, 0.6: 1000}.items()
     },
-    "no-data-64": "--lattice 64x64 --objective block-local --steps 4000",
+    "no-data-64": "--lattice 64x64 --objective block-local --steps 8000",
+    "no-data-128": "--lattice 128x128 --objective block-local --steps 8000",
     "rectangle-24x40": f"--lattice 24x40 {LEVELS} 1000",
     "odd-31x33": f"--lattice 31x33 {LEVELS} 1000",
     "open-32": f"--lattice 32x32 --boundary open {LEVELS} 1000",

@@ -99,7 +99,10 @@ class TrainingConfig:
         0, "optimiser steps; of each stage of each net (by-level); 0: by the seconds, or 4000 (by-level)"
     )
     seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; not by-level")
-    learning_rate: float = setting(0.0, "peak of the learning rate; 0: 0.01, or 0.0015 and 0.002 (by-level)")
+    learning_rate: float = setting(
+        0.0,
+        "peak of the learning rate; 0: 0.01, beyond 32x32 spins 0.003 (block-local), or 0.0015 and 0.002 (by-level)",
+    )
     batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
     borders: int = setting(64, "borders per step and net (block-local, by-level)")
     crosses: int = setting(8, "draws for each border (block-local, by-level)")

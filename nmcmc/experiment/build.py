@@ -133,11 +133,14 @@ def default_objective(config: TrainingConfig, sampler: AnySampler) -> str:
     return name
 
 
-def build_objective(config: TrainingConfig, sampler: AnySampler, target: Boltzmann, rng: Rng) -> Objective:
-    """Return the loss to minimise; for forward KL this draws the configurations to learn from."""
+def build_objective(
+    config: TrainingConfig, sampler: AnySampler, target: Boltzmann, rng: Rng, stagger: int = 0
+) -> Objective:
+    """Return the loss to minimise; ``stagger`` is of block-local training, see `block_local_reverse_kl`."""
     name = default_objective(config, sampler)
     if name == "block-local":
-        return cast("Objective", partial(block_local_reverse_kl, borders=config.borders, crosses=config.crosses))
+        objective = partial(block_local_reverse_kl, borders=config.borders, crosses=config.crosses)
+        return cast("Objective", partial(objective, stagger=stagger))
     if name == "reverse-kl":
         return partial(reverse_kl, batch=config.batch)
     configurations = Configurations(target, rng.child("data"))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from tqdm import tqdm
@@ -21,12 +21,16 @@ from nmcmc.experiment.levels import LEVEL_STEPS, train_levels
 from nmcmc.experiment.options import Options
 from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.store import AnySampler
 from nmcmc.training.checkpoint import planned_steps
 from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
 from nmcmc.types import Floats
 
 DEFAULT_SECONDS, DEFAULT_RATE = 60.0, 0.01
+SMALL_SPINS, LARGE_RATE, STARTING_SHARE = 32 * 32, 0.003, 0.4
+"""Block-local training of lattices of more spins than this has a smaller rate, and its nets start one after another
+within this share of the steps: with all of them at once, parts of the distribution are lost for good."""
 
 
 @dataclass(frozen=True)
@@ -143,16 +147,8 @@ def train_stage(job: TrainingJob, checkpoint: Path) -> Trained:
         seconds = train_levels(job, checkpoint, n_threads())
         return Trained(job.sampler, job, {name: np.empty(0) for name in RECORD_NAMES}, job.training.steps, seconds)
     sampler, target, options, rng = job.sampler, job.target, job.options, Rng(job.options.seed).child("train")
-    planned = planned_steps(checkpoint, job.fingerprint)
-    objective = build_objective(job.training, sampler, target, rng)
-    plan = Plan(
-        steps=planned or job.training.steps or 1,
-        learning_rate=job.training.learning_rate or DEFAULT_RATE,
-        beta_start=_beta_start(job),
-    )
-    if not planned and not job.training.steps:
-        seconds = job.training.seconds or DEFAULT_SECONDS
-        plan = replace(plan, steps=steps_within(seconds, sampler, target, objective, plan, rng))
+    plan = _plan(job, planned_steps(checkpoint, job.fingerprint), rng)
+    objective = build_objective(job.training, sampler, target, rng, _stagger(job, plan.steps))
     with options.bar(plan.steps, f"training ({job.objective})", "step") as bar:
         records = train(
             sampler,
@@ -165,6 +161,31 @@ def train_stage(job: TrainingJob, checkpoint: Path) -> Trained:
             progress=lambda done, record: _show(bar, done, record),
         )
     return Trained(sampler, job, records, plan.steps, float(records["seconds"][-1]))
+
+
+def _plan(job: TrainingJob, planned: int, rng: Rng) -> Plan:
+    """Return how to train; the steps as planned before (0 if never), as given, or as fit into the time."""
+    plan = Plan(
+        steps=planned or job.training.steps or 1,
+        learning_rate=job.training.learning_rate or (LARGE_RATE if _staggers(job) else DEFAULT_RATE),
+        beta_start=_beta_start(job),
+    )
+    if planned or job.training.steps:
+        return plan
+    objective = build_objective(job.training, job.sampler, job.target, rng)
+    seconds = job.training.seconds or DEFAULT_SECONDS
+    return replace(plan, steps=steps_within(seconds, job.sampler, job.target, objective, plan, rng))
+
+
+def _staggers(job: TrainingJob) -> bool:
+    return job.objective == "block-local" and job.sampler.n_spins > SMALL_SPINS
+
+
+def _stagger(job: TrainingJob, steps: int) -> int:
+    """Return the steps between the starts of two nets, 0 if all start at once."""
+    if not _staggers(job):
+        return 0
+    return round(STARTING_SHARE * steps / len(cast("HierarchicalSampler", job.sampler).trained_keys))
 
 
 def _beta_start(job: TrainingJob) -> float | None:

@@ -91,6 +91,7 @@ def block_local_reverse_kl(
     *,
     borders: int = 64,
     crosses: int = 8,
+    stagger: int = 0,
     configurations: Configurations | None = None,
 ) -> Tensor:
     """Return Σ_nets of the score-function loss of KL(q‖p) inside single blocks: nothing outside a block adds noise.
@@ -102,6 +103,9 @@ def block_local_reverse_kl(
     ----------
     sampler : a sampler made of blocks. target : the system whose leaves the sampler sums, at the same β.
     borders : blocks per step and net, ≥ 1; of blocks beyond ``FULL_BATCH_SPINS`` fewer. crosses : draws of each, ≥ 2.
+    stagger : steps between the starts of two nets, the smallest blocks first; 0 trains all from the beginning. What
+        nets inside a block lose depends on their border: large blocks that train before them learn to avoid the
+        borders that are badly drawn inside, and never draw them again.
     configurations : where borders come from; None takes the sampler's own draws.
 
     Raises
@@ -116,8 +120,8 @@ def block_local_reverse_kl(
             f"the target has beta {target.beta}, but the sampler sums its leaves at {sampler.beta}; block-local "
             "training needs a sampler built for the target: build one, or use reverse_kl"
         )
-    losses = []
-    for key in sampler.trained_keys:
+    keys, losses = sampler.trained_keys, []
+    for key in keys[-(1 + step // stagger) :] if stagger else keys:
         stream = rng.child(key)
         n = min(borders, max(LEAST_BORDERS, round(borders * FULL_BATCH_SPINS / sampler.n_inside(key))))
         given = _borders(sampler, key, n, stream.child("borders"), configurations and configurations(step))

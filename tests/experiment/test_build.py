@@ -62,6 +62,27 @@ def test_settings_of_different_jobs_have_different_fingerprints():
     assert prepare(*jobs[0][:3], Options(quiet=True, resume=True)).fingerprint == marks[0]
 
 
+@pytest.mark.parametrize(("small", "staggers"), [(16, 0), (15, 4)])
+def test_block_local_training_of_large_lattices_starts_net_by_net(tmp_path, monkeypatch, small, staggers):
+    """Three nets and 30 steps: within the first 0.4 of them one starts every 4 steps."""
+    seen = []
+    monkeypatch.setattr("nmcmc.experiment.train.SMALL_SPINS", small)
+
+    def train(sampler, target, objective, plan, *rest, **more):
+        seen.append((objective, plan))
+        return {"seconds": [0.0]}
+
+    monkeypatch.setattr("nmcmc.experiment.train.train", train)
+    job = prepare(
+        SystemConfig("4x4"), SamplerConfig(leaf=1, width=1), TrainingConfig("block-local", steps=30), Options()
+    )
+    train_stage(job, tmp_path / "checkpoint")
+    [(objective, plan)] = seen
+    assert len(job.sampler.trained_keys) == 3
+    assert objective.keywords["stagger"] == staggers
+    assert plan.learning_rate == (0.003 if staggers else 0.01)
+
+
 def test_made_is_annealed_by_reverse_kl_only(tmp_path):
     for objective, first in (("reverse-kl", 0.25), ("forward-kl", 0.4)):
         settings = TrainingConfig(objective, steps=101, batch=4, anneal_from=0.25)

@@ -111,6 +111,11 @@ def test_training(tmp_path, monkeypatch, objective):
     )  # checkpoints of 0 … 3 steps, model, checkpoint discarded
 
 
+def test_staggered_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("nmcmc.experiment.train.SMALL_SPINS", 15)
+    check_kills(f"{TRAIN} --objective block-local --steps 8", tmp_path, monkeypatch, [2, 3, -1])
+
+
 def test_training_by_level(tmp_path, monkeypatch):
     """Three nets: checkpoints of 0 … 3 steps of forward and of reverse KL; model, checkpoints discarded."""
     monkeypatch.setattr("nmcmc.experiment.levels.Plan", functools.partial(Plan, checkpoint_seconds=0.0))

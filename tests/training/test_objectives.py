@@ -124,6 +124,20 @@ def test_block_local_reverse_kl_takes_its_borders_out_of_configurations():
     assert_unbiased(estimates, *(per_net(s, exact_reverse_kl(s, s.beta)) for s in samplers))
 
 
+def test_staggered_nets_start_one_after_another_from_the_smallest_blocks():
+    sampler = HierarchicalSampler(LatticeEnergy(Lattice((8, 8))), BETA, leaf=1, width=1, rng=Rng(1))
+    target, smallest_first = Boltzmann(sampler.energy, BETA), sampler.keys[::-1]
+
+    def trained_at(step, stagger):
+        sampler.zero_grad(set_to_none=True)
+        block_local_reverse_kl(sampler, target, Rng(2), step, borders=4, crosses=2, stagger=stagger).backward()
+        return [key for key in smallest_first if any(p.grad is not None for p in sampler.nets[key].parameters())]
+
+    assert len(smallest_first) > 3
+    assert [trained_at(step, 5) for step in (0, 4, 5, 14)] == [smallest_first[:n] for n in (1, 1, 2, 3)]
+    assert trained_at(1000, 5) == trained_at(0, 0) == smallest_first
+
+
 def test_of_large_blocks_fewer_borders_are_drawn(monkeypatch):
     sampler = HierarchicalSampler(LatticeEnergy(Lattice((64, 64))), BETA, width=1, rng=Rng(1))
     drawn, draw_block = {}, sampler.draw_block
