@@ -28,7 +28,7 @@ from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
 from nmcmc.types import Floats
 
 DEFAULT_SECONDS, DEFAULT_RATE = 60.0, 0.01
-SMALL_SPINS, LARGE_RATE, STARTING_SHARE = 32 * 32, 0.003, 0.4
+SMALL_SPINS, LARGE_RATE, STARTING_SHARE = 32 * 32, 0.002, 0.4
 """Block-local training of lattices of more spins than this has a smaller rate, and its nets start one after another
 within this share of the steps: with all of them at once, parts of the distribution are lost for good."""
 

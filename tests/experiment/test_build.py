@@ -80,7 +80,7 @@ def test_block_local_training_of_large_lattices_starts_net_by_net(tmp_path, monk
     [(objective, plan)] = seen
     assert len(job.sampler.trained_keys) == 3
     assert objective.keywords["stagger"] == staggers
-    assert plan.learning_rate == (0.003 if staggers else 0.01)
+    assert plan.learning_rate == (0.002 if staggers else 0.01)
 
 
 def test_made_is_annealed_by_reverse_kl_only(tmp_path):
