@@ -36,6 +36,7 @@ CASES = {
     },
     "no-data-64": "--lattice 64x64 --objective block-local --steps 8000",
     "no-data-128": "--lattice 128x128 --objective block-local --steps 8000",
+    "grown-256": f"--lattice 256x256 --grow-from ising2d-128-critical {LEVELS} 4000",
     "rectangle-24x40": f"--lattice 24x40 {LEVELS} 1000",
     "odd-31x33": f"--lattice 31x33 {LEVELS} 1000",
     "open-32": f"--lattice 32x32 --boundary open {LEVELS} 1000",
