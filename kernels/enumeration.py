@@ -24,8 +24,8 @@ def _start(high, n_low, start, neighbour, coupling, fields, spins, local):
 def block_sums(first, n_low, start, neighbour, coupling, fields, beta, out):
     """Sum over the 2^n_low settings of the low spins for each setting first, first + 1, … of the high ones.
 
-    Row r of out (n_blocks, 7) receives the block's lowest energy e0 and, with w = exp(−β(H − e0)), e = H − e0 and
-    M = Σs, the sums of w, we, we², w|M|, wM², wM⁴. Each step of the Gray code flips one spin.
+    Row r of out (n_blocks, 8) receives the block's lowest energy e0 and, with w = exp(−β(H − e0)), e = H − e0 and
+    M = Σs, the sums of w, we, we², wM, w|M|, wM², wM⁴. Each step of the Gray code flips one spin.
     """
     n = fields.shape[0]
     spins = np.empty(n, dtype=np.int64)
@@ -59,6 +59,7 @@ def _sum_block(energies, totals, beta, out):
         out[1] += weight
         out[2] += weight * excess
         out[3] += weight * excess * excess
-        out[4] += weight * abs(totals[k])
-        out[5] += weight * square
-        out[6] += weight * square * square
+        out[4] += weight * totals[k]
+        out[5] += weight * abs(totals[k])
+        out[6] += weight * square
+        out[7] += weight * square * square

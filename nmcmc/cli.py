@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import re
 import sys
@@ -77,9 +78,13 @@ def whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        if not float(text).is_integer():
-            raise
-        return int(float(text))
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not number.is_integer():
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, such as 1000 or 1e5") from None
+        return int(number)
 
 
 def _parser() -> argparse.ArgumentParser:

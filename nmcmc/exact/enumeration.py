@@ -22,7 +22,7 @@ _LOW_SPINS = 12
 
 @dataclass(frozen=True)
 class Enumeration(MagneticThermodynamics):
-    """Everything exact about a small system: thermodynamics and ⟨|m|⟩, ⟨m²⟩, ⟨m⁴⟩ of m = Σ s_i/N."""
+    """Everything exact about a small system: thermodynamics and ⟨m⟩, ⟨|m|⟩, ⟨m²⟩, ⟨m⁴⟩ of m = Σ s_i/N."""
 
     abs_magnetization: float
 
@@ -55,7 +55,7 @@ def enumerate_system(energy: PairwiseEnergy, beta: float) -> Enumeration:
     sums[:, 2] += excess * (2 * sums[:, 1] + excess * sums[:, 0])
     sums[:, 1] += excess * sums[:, 0]
     z, e, e2, *moments = (math.fsum(column) for column in (sums * np.exp(-beta * excess)[:, None]).T)
-    abs_m, m2, m4 = (total / z / energy.n_spins**power for power, total in zip((1, 2, 4), moments, strict=True))
+    m, abs_m, m2, m4 = (total / z / energy.n_spins**power for power, total in zip((1, 1, 2, 4), moments, strict=True))
     ground = lowest + energy.offset
     return Enumeration(
         n_spins=energy.n_spins,
@@ -63,6 +63,7 @@ def enumerate_system(energy: PairwiseEnergy, beta: float) -> Enumeration:
         log_z=math.log(z) - beta * ground,
         energy=ground + e / z,
         energy_variance=e2 / z - (e / z) ** 2,
+        magnetization=m,
         m2=m2,
         m4=m4,
         abs_magnetization=abs_m,
@@ -104,7 +105,7 @@ def _block_sums(energy: PairwiseEnergy, beta: float) -> Floats:
     from nmcmc.kernels import enumeration as kernel
 
     n_low = min(energy.n_spins, _LOW_SPINS)
-    out = np.empty((2 ** (energy.n_spins - n_low), 7))
+    out = np.empty((2 ** (energy.n_spins - n_low), 8))
     start, neighbour, coupling = energy.adjacency()
     for_chunks(
         lambda a, b: kernel.block_sums(a, n_low, start, neighbour, coupling, energy.fields, beta, out[a:b]), len(out)

@@ -21,6 +21,7 @@ NAMES = (
     "energy_per_spin",
     "specific_heat",
     "entropy_per_spin",
+    "magnetization",
     "abs_magnetization",
     "m2",
     "m4",

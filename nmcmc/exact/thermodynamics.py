@@ -57,8 +57,9 @@ class Thermodynamics:
 
 @dataclass(frozen=True)
 class MagneticThermodynamics(Thermodynamics):
-    """Thermodynamics with the even moments ⟨m²⟩, ⟨m⁴⟩ of the magnetisation m = Σ s_i/N."""
+    """Thermodynamics with moments ⟨m⟩, ⟨m²⟩, ⟨m⁴⟩ of the magnetisation m = Σ s_i/N."""
 
+    magnetization: float
     m2: float
     m4: float
 

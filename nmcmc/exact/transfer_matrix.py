@@ -105,6 +105,7 @@ def _summary(states: Floats, energy: LatticeEnergy, beta: float, log_repeats: fl
         log_z=highest + math.log(z) - log_repeats - beta * energy.offset,
         energy=mean + energy.offset,
         energy_variance=float(p @ (states[:, 2] + (states[:, 1] - mean) ** 2)),
+        magnetization=float(p @ states[:, 3]) / n,
         m2=float(p @ states[:, 4]) / n**2,
         m4=float(p @ states[:, 6]) / n**4,
     )

@@ -56,7 +56,10 @@ def load_wanted(wanted: Wanted, device: str) -> tuple[AnySampler, Boltzmann, str
 def _asked(wanted: Wanted, own: Boltzmann) -> Boltzmann:
     """Return the target that the settings describe, the model's own where they say nothing."""
     lattice = lattice_energy(own).lattice
-    system = SystemConfig(str(lattice), ",".join(lattice.boundary), beta=own.beta)
+    boundary = ",".join(lattice.boundary)
+    if wanted.system.get("lattice", str(lattice)).count("x") != str(lattice).count("x"):
+        boundary = "periodic"  # one for each axis would not fit the wanted lattice, which is refused as a whole
+    system = SystemConfig(str(lattice), boundary, beta=own.beta)
     return build_target(build(SystemConfig, wanted.system, system))
 
 

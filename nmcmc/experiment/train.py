@@ -27,6 +27,8 @@ from nmcmc.training.checkpoint import planned_steps
 from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
 from nmcmc.types import Floats
 
+TRAINING_VERSION = 2
+"""To be raised when the same settings come to give other weights: interrupted training of another version is refused."""
 DEFAULT_SECONDS, DEFAULT_RATE = 60.0, 0.01
 SMALL_SPINS, LARGE_RATE, STARTING_SHARE = 32 * 32, 0.002, 0.4
 """Block-local training of lattices of more spins than this has a smaller rate, and its nets start one after another
@@ -127,6 +129,7 @@ def prepare(
     grown_from = growth.into(sampler)
     trainable = any(p.requires_grad for p in sampler.parameters())
     settings = [to_toml(system), to_toml(net), to_toml(training), str(options.seed), options.device]
+    settings += [f"training {TRAINING_VERSION}"]
     settings += [f"{key} {origin} {growth.allow_beta_mismatch}" for key, origin in grown_from.items()]
     mark = hashlib.sha256("\n".join(settings).encode()).hexdigest()
     goal = objective if trainable else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -32,8 +34,7 @@ def side_by_side(
 ) -> None:
     """Do ``work(piece, progress)`` for every piece in a process of its own, of one thread, ``workers`` at a time.
 
-    Processes are spawned: a fork after threads have run can hang. They end with this one; if it is killed, as soon as
-    they have progress to report.
+    Processes are spawned: a fork after threads have run can hang. They end with this one, even if it is killed.
 
     Parameters
     ----------
@@ -87,12 +88,21 @@ def _hear(receiver: Any, running: dict[Any, tuple[Any, SpawnProcess]], progress:
 
 def _process(work: Callable[[Any, Callable[[int], object]], None], piece: Any, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     try:
         work(piece, lambda done: _tell(sender, done))
         _tell(sender, None)
     except Exception as error:
         _tell(sender, error)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the parent, and then end this process at once: its checkpoints are always whole."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _tell(sender: Connection, message: Any) -> None:

@@ -14,12 +14,11 @@ from nmcmc.atomic import atomic
 from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
-from nmcmc.samplers.pretrained import ENDING, FOLDER
+from nmcmc.samplers.pretrained import ENDING, FAMILIES, pretrained_names
 from nmcmc.samplers.store import energy_of, energy_tensors, open_sealed
 from nmcmc.sealed import seal
 
 FORMAT, VERSION = "nmcmc-family", 1
-SHIPPED = FOLDER / "families"
 
 
 class Family:
@@ -130,23 +129,24 @@ def load_family(family: str | Path, device: str = "cpu") -> tuple[Family, dict[s
 
 def family_names() -> list[str]:
     """Return the names of the shipped families."""
-    return sorted(path.name.removesuffix(ENDING) for path in SHIPPED.glob(f"*{ENDING}"))
+    return sorted(path.name.removesuffix(ENDING) for path in FAMILIES.glob(f"*{ENDING}"))
 
 
 def family_file(family: str | Path) -> Path:
-    """Return the file that is meant by a path or the name of a shipped family; a path that exists wins.
+    """Return the file that is meant by a path or the name of a shipped family; a file that exists wins.
 
     Raises
     ------
     ValueError : for a plain word that is neither.
     """
     path, text = Path(family), str(family)
-    if path.exists() or path.name != text or text.endswith(ENDING):
+    if path.is_file() or path.name != text or text.endswith(ENDING):
         return path
     if text not in family_names():
+        kind = "is a model for one beta" if text in pretrained_names() else "does not exist"
         names = ", ".join(family_names()) or "none"
-        raise ValueError(f"{text} does not exist, and no family of this name is shipped; shipped are {names}")
-    return SHIPPED / f"{text}{ENDING}"
+        raise ValueError(f"{text} {kind}, and no family of this name is shipped; shipped are {names}")
+    return FAMILIES / f"{text}{ENDING}"
 
 
 def _alike(a: HierarchicalSampler, b: HierarchicalSampler) -> bool:

@@ -14,6 +14,7 @@ from nmcmc.samplers.store import AnySampler, load_sampler
 from nmcmc.types import CorruptFileError
 
 FOLDER = Path(__file__).parents[1] / "models"
+FAMILIES = FOLDER / "families"
 ENDING = ".safetensors"
 
 
@@ -54,17 +55,20 @@ def load_pretrained(name: str, device: str = "cpu") -> tuple[AnySampler, Boltzma
 
 
 def model_file(model: str | Path) -> Path:
-    """Return the file that is meant by a path or the name of a shipped model; a path that exists wins.
+    """Return the file that is meant by a path or the name of a shipped model; a file that exists wins.
 
     Raises
     ------
     ValueError : for a plain word that is neither. CorruptFileError : as `load_pretrained`.
     """
     path, text = Path(model), str(model)
-    if path.exists() or path.name != text or text.endswith(ENDING):
+    if path.is_file() or path.name != text or text.endswith(ENDING):
         return path
+    if (FAMILIES / f"{text}{ENDING}").exists():
+        raise ValueError(f"{text} is a family for a range of beta; a single model is needed here{_hint(text)}")
     if text not in pretrained_names():
-        raise ValueError(f"{text} does not exist, and no model of this name is shipped{_hint(text)}")
+        kind = "is a folder" if path.is_dir() else "does not exist"
+        raise ValueError(f"{text} {kind}, and no model of this name is shipped{_hint(text)}")
     return _checked(text)
 
 

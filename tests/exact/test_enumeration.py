@@ -24,6 +24,7 @@ def brute_force(energy, beta):
         "log_z": np.log(weights.sum()) - beta * h.min(),
         "energy": p @ h,
         "energy_variance": p @ (h - p @ h) ** 2,
+        "magnetization": p @ m,
         "abs_magnetization": p @ abs(m),
         "m2": p @ m**2,
         "m4": p @ m**4,

@@ -21,7 +21,7 @@ def random_energy(lattice, seed=5):
 def assert_equal_to_enumeration(lattice, beta):
     energy = random_energy(lattice)
     exact, result = enumerate_system(energy, beta), strip(energy, beta)
-    for name in ("log_z", "energy", "energy_variance", "m2", "m4"):
+    for name in ("log_z", "energy", "energy_variance", "magnetization", "m2", "m4"):
         assert getattr(result, name) == pytest.approx(getattr(exact, name), rel=1e-10, abs=1e-13), name
 
 

@@ -58,9 +58,25 @@ def test_a_name_that_is_nearly_one_is_answered_with_it(folder, line):
     assert list(folder.iterdir()) == []
 
 
-def test_a_file_of_that_name_wins(folder, model):
+def test_a_file_of_that_name_wins_a_folder_does_not(folder, model):
+    (folder / SHIPPED).mkdir()
+    assert call(f"evaluate {SHIPPED} {FEW} --json").json["lattice"] == "8x8"
+    (folder / SHIPPED).rmdir()
     (folder / SHIPPED).write_bytes(model.read_bytes())
     assert call(f"evaluate {SHIPPED} {FEW} --json").json["lattice"] == "4x5"
+
+
+def test_a_folder_and_a_family_are_no_models(folder):
+    (folder / "results").mkdir()
+    assert "results is a folder, and no model of this name is shipped" in call("evaluate results").err
+    grown = call("train --lattice 32x32 --grow-from ising2d-32-scan --out m")
+    assert (grown.code, "ising2d-32-scan is a family for a range of beta" in grown.err) == (2, True)
+
+
+def test_a_lattice_of_other_dimensions_is_another_lattice(folder):
+    result = call(f"sample {SHIPPED} --lattice 64 {CHAIN} --out c.h5")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert f"{SHIPPED} is for another lattice than 64; it is for 8x8" in result.err
 
 
 @pytest.mark.parametrize("command", ["evaluate {} " + FEW, f"sample {{}} {CHAIN} --out c.h5"])

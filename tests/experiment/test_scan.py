@@ -116,6 +116,10 @@ def test_few_draws_are_unreliable_and_the_text_is_a_table(family):
         ("scan {} --n-samples 5", "n_samples is 5"),
         ("scan {} --out {}", "--out is"),
         ("scan none", "none does not exist, and no family of this name is shipped"),
+        (
+            "scan ising2d-8-critical",
+            "is a model for one beta, and no family of this name is shipped; shipped are ising",
+        ),
         ("scan ./none", "none does not exist"),
     ],
 )

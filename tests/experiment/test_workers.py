@@ -66,12 +66,12 @@ def test_an_error_in_the_parent_stops_all():
 
 
 def test_workers_end_when_their_parent_is_killed():
-    """They hold the standard streams of the parent, which end with the last process that holds them."""
+    """Also those that stand still. They hold the parent's standard streams, which end with the last that holds them."""
     code = """
 import os, signal
-from pieces import Piece, report_for_ever
+from pieces import Piece, fail_or_stand_still
 from nmcmc.experiment.workers import side_by_side
-side_by_side(report_for_ever, [Piece("a"), Piece("b")], 2, lambda done: os.kill(os.getpid(), signal.SIGKILL))
+side_by_side(fail_or_stand_still, [Piece("a"), Piece("b")], 2, lambda done: os.kill(os.getpid(), signal.SIGKILL))
 """
     dead = subprocess.run([PYTHON, "-c", code], capture_output=True, cwd=Path(__file__).parents[1])
     assert (dead.returncode, dead.stdout, dead.stderr) == (-signal.SIGKILL, b"", b"")
