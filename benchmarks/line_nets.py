@@ -64,7 +64,7 @@ class SharedNet(MaskedNet):
     """
 
     def share(self, rows, columns, width):
-        """Say where the inputs are: rows (−1 above, 0 line, 1 below, 9 elsewhere) and columns, those of the line last."""
+        """Say where the inputs are: rows (−1 above, 0 line, 1 below, 9 elsewhere) and columns; the line comes last."""
         n = self.n_line
         place = columns[-n:]
         apart = columns[None] - place[:, None]
@@ -126,6 +126,7 @@ class Line:
         self.configurations = Configurations(self.target, self.rng.child("data"))
 
     def windows(self, step, n, rng, order):
+        """Return inputs and chances of n random blocks for a step of training, the line in the order of drawing."""
         inputs, chances = self.sampler.windows(self.key, self.configurations(step), n, rng)
         columns = np.concatenate([np.arange(self.n_border), self.n_border + order])
         return inputs[:, columns], chances[:, order]
