@@ -33,7 +33,7 @@ def small_sampler(kind: str, energy: LatticeEnergy, beta: float, rng: Rng, devic
     with torch.no_grad():
         for parameter in sampler.parameters():
             if parameter.requires_grad:
-                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
     return sampler.to(device)
 
 

@@ -80,9 +80,9 @@ def update_checks(rng: Rng, device: str) -> Checks:
     for name, case in CASES.items():
         target = Boltzmann(case.energy, BETA)
         yield from _stationary(name, case.make(target, samplers), target, rng.child(name))
-    yield from _large(rng.child("large"))
     for kind in KINDS:
         yield _carried_weight(kind, samplers[kind], rng.child("carried", kind))
+    yield from _large(rng.child("large"))
 
 
 def exact_draws(energy: PairwiseEnergy, beta: float, n: int, rng: Rng) -> Spins:
