@@ -154,6 +154,10 @@ def _parser() -> argparse.ArgumentParser:
     _settings(exact, settings.SystemConfig)
     _output(exact, None, "also write the JSON here", required=False)
 
+    text = "check samplers, updates and estimators of this installation against exact answers: about a minute"
+    verify = _command(commands, "verify", _verify, text)
+    _output(verify, None, "also write the JSON here", required=False)
+
     doctor = _command(commands, "doctor", _doctor, "print versions, threads, BLAS, threading of kernels, devices")
     _output(doctor, None, "also write the JSON here", required=False)
     return parser
@@ -362,6 +366,12 @@ def _doctor(options: argparse.Namespace) -> dict[str, Any]:
     from nmcmc.experiment.doctor import doctor_command
 
     return _also_written(doctor_command, options)
+
+
+def _verify(options: argparse.Namespace) -> dict[str, Any]:
+    from nmcmc.experiment.verify import verify_command
+
+    return _also_written(lambda: verify_command(_options(options)), options)
 
 
 def _also_written(job: Callable[[], dict[str, Any]], options: argparse.Namespace) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def _lines(summary: Mapping[str, Any], indent: str, hidden: tuple[str, ...] = ()
             yield from _rows(value)
         elif name == "scan":
             yield from _scan(value)
+        elif name == "checks":
+            yield from _checks(value)
         elif isinstance(value, Mapping) and "value" in value:
             yield f"{indent}{name:<{WIDTH - 1}} {_estimate(value)}"
         elif isinstance(value, Mapping):
@@ -108,6 +110,24 @@ def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         cells = "".join(f"{compact(entry['value'], entry.get('error')):>15}" for entry in entries)
         marks = "" if all(entry.get("reliable", True) for entry in entries) else "  UNRELIABLE"
         yield f"{beta:<9.9}{cells}{marks}"
+
+
+def _checks(checks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line per check: what was found, what must be, how far apart, verdict."""
+    width = max(map(len, checks), default=0)
+    yield f"{'check':<{width}}" + "".join(f"{head:>14}" for head in ("value", "expected", "deviation", "limit"))
+    for name, check in checks.items():
+        off, unit = check["deviation"], "σ" if check["statistical"] else ""
+        distance = compact(None) if off is None else f"{off:+.1f} σ" if unit else f"{off:.1e}"
+        limit = f"{check['limit']:g}{' ' if unit else ''}{unit}"
+        cells = [
+            compact(check["value"]),
+            compact(check["expected"]),
+            distance.replace("-", "−"),
+            limit.replace("-", "−"),
+        ]
+        verdict = "ok" if check["passed"] else "FAILED" + (f" ({check['why']})" if check["why"] else "")
+        yield f"{name:<{width}}" + "".join(f"{cell:>14}" for cell in cells) + f"  {verdict}"
 
 
 def _line(name: str, cells: list[str]) -> str:

@@ -35,7 +35,7 @@ def strip(energy: LatticeEnergy, beta: float) -> MagneticThermodynamics:
             f"the transfer matrix of a {energy.lattice} lattice with boundary {energy.lattice.boundary} is out of "
             f"reach; its narrow side may have {MAX_BITS} sites, or {MAX_BITS // 2} if both axes are periodic"
         )
-    across, along, fields = _rows(energy, axis)
+    across, along, fields = rows_along(energy, axis)
     if energy.lattice.periodic[axis]:
         states = _closed(across, along, fields, beta)
         log_repeats = 0.0
@@ -64,7 +64,7 @@ def _transfer_axis(lattice: Lattice) -> tuple[int, int]:
     return axis, bits[axis]
 
 
-def _rows(energy: LatticeEnergy, axis: int) -> tuple[Floats, Floats, Floats]:
+def rows_along(energy: LatticeEnergy, axis: int) -> tuple[Floats, Floats, Floats]:
     """Return couplings to the left and to the row before, and fields, (length, width) with rows along the axis."""
     lattice = energy.lattice
     bonds = np.zeros((2, lattice.n_spins))

@@ -193,12 +193,22 @@ def deviation(entry: Mapping[str, Any]) -> float:
     return 0.0 if excess <= 0 else excess / error if error > 0 else math.inf
 
 
+def _distance(check: Mapping[str, Any]) -> str:
+    """Say how far a failed check is off."""
+    off = check["deviation"]
+    if off is None:
+        return "is not a number"
+    return f"{off:+.1f} σ off the exact answer" if check["statistical"] else f"off by {off:.2g}"
+
+
 def unreliable(summary: Any, name: str = "") -> Iterator[str]:
     """Yield a sentence for everything inside a summary that must not be believed."""
     if not isinstance(summary, Mapping):
         return
     if summary.get("reliable") is False:
         yield f"{name}: {summary.get('why')}"
+    elif summary.get("passed") is False:
+        yield f"{name}: {summary.get('why') or _distance(summary)}"
     elif (off := deviation(summary)) > LARGEST_DEVIATION:
         yield f"{name}: {off:.1f} σ off the exact value {summary['exact']:.9g}; a mode is missing, or more"
     worst = summary.get("worst_deviation")

@@ -1,0 +1,57 @@
+"""Quantities: sums of correlated and of independent ones, functions, what is refused."""
+
+import numpy as np
+import pytest
+from sticky import assert_calibrated, sticky
+
+from nmcmc.analysis.autocorrelation import estimate_function, estimate_mean
+from nmcmc.analysis.quantity import Quantity, function_of, mean_of
+
+X = np.random.default_rng(1).standard_normal((2, 2000))
+
+
+def test_a_mean_is_that_of_the_gamma_method():
+    assert mean_of(X, "x").estimate() == estimate_mean(X)
+
+
+def test_one_source_adds_before_the_error_and_two_add_in_quadrature():
+    x, y = mean_of(X, "x"), mean_of(X, "y")
+    assert (x + x).estimate().error == pytest.approx(2 * x.estimate().error)
+    assert (x + y).estimate().error == pytest.approx(np.sqrt(2) * x.estimate().error)
+    assert (3 - 2 * x).estimate().value == pytest.approx(3 - 2 * X.mean())
+    assert (x - x).influences["x"].max() == 0
+
+
+def test_functions_propagate_as_the_gamma_method_does():
+    x, y = mean_of(X + 3, "x"), mean_of((X + 3) ** 2, "x")
+    found = function_of(lambda a, b: b / a**2, [x, y]).estimate()
+    expected = estimate_function(lambda a, b: b / a**2, [X + 3, (X + 3) ** 2])
+    assert (found.value, found.error) == pytest.approx((expected.value, expected.error), rel=1e-4)
+
+
+def test_a_function_of_independent_quantities_is_calibrated():
+    rng, found, p = np.random.default_rng(2), [], np.array([0.2, 0.3, 0.5])
+    for _ in range(100):
+        a, b = (mean_of(1.0 + sticky(p, 2, 1000, 0.5, rng), name) for name in "ab")
+        found.append(function_of(lambda a, b: a / b, [a, b]).estimate())
+    assert_calibrated(found, 1.0)
+
+
+def test_systematic_errors_add_up_and_reasons_stay():
+    a, b = Quantity(1.0, systematic=0.1, reasons=("bad",)), Quantity(2.0, systematic=0.2, reasons=("bad", "worse"))
+    estimate = (a - b).estimate()
+    assert (estimate.value, estimate.error, estimate.reliable) == (-1.0, pytest.approx(0.3), False)
+    assert estimate.why == "bad; worse"
+
+
+def test_other_shapes_of_one_source_are_refused():
+    with pytest.raises(ValueError, match="different names"):
+        mean_of(X, "x") + mean_of(X[:, :100], "x")
+
+
+def test_what_is_not_finite_is_said():
+    assert "not finite" in function_of(lambda x: float(np.log(x)), [Quantity(-1.0)]).estimate().why
+    with pytest.raises(FloatingPointError, match="value 0"):
+        mean_of(np.full(3, np.nan), "x")
+    with pytest.raises(ValueError, match="shape"):
+        mean_of(np.zeros((2, 2, 2)), "x")

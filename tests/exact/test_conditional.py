@@ -1,0 +1,57 @@
+"""Conditional partition functions against sums over all states."""
+
+import numpy as np
+import pytest
+
+from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.exact.conditional import checkerboard, first_half, log_z_of_free_spins, log_z_of_strip
+from nmcmc.exact.enumeration import all_states
+
+BETA, RNG = 0.4, np.random.default_rng(1)
+TORUS = LatticeEnergy(Lattice((4, 4)), field=0.1)
+RAGGED = LatticeEnergy(Lattice((4, 3), ("open", "periodic")), RNG.normal(size=21), RNG.normal(size=12))
+
+
+def by_sum(energy, given):
+    """Return log Σ_b exp(−βH(a, b)) of every state, by enumeration."""
+    states = all_states(energy.n_spins)
+    index = (states[:, given] > 0) @ (1 << np.arange(given.sum()))
+    density = -BETA * energy(states)
+    return np.log(np.bincount(index, np.exp(density)))[index]
+
+
+@pytest.mark.parametrize("colour", [0, 1])
+@pytest.mark.parametrize("energy", [TORUS, LatticeEnergy(Lattice((4, 3), "open"), RNG.normal(size=17), 0.3)])
+def test_free_spins_are_summed_exactly(energy, colour):
+    given = checkerboard(energy.lattice) ^ bool(colour)
+    found = log_z_of_free_spins(energy, BETA, all_states(energy.n_spins), given)
+    np.testing.assert_allclose(found, by_sum(energy, given), rtol=1e-12)
+
+
+def test_free_spins_of_any_graph_with_an_offset():
+    energy = PairwiseEnergy(4, [(0, 1), (0, 2), (0, 3)], [1.0, -0.5, 0.2], 0.1, offset=2.0)
+    given = np.array([True, False, False, False])
+    found = log_z_of_free_spins(energy, BETA, all_states(4), given)
+    np.testing.assert_allclose(found, by_sum(energy, given), rtol=1e-12)
+
+
+@pytest.mark.parametrize("energy", [TORUS, RAGGED], ids=["torus", "ragged"])
+def test_strips_are_summed_exactly(energy):
+    for given in (first_half(energy.lattice), ~first_half(energy.lattice)):
+        found = log_z_of_strip(energy, BETA, all_states(energy.n_spins), given)
+        np.testing.assert_allclose(found, by_sum(energy, given), rtol=1e-12)
+
+
+def test_what_cannot_be_summed_is_refused():
+    states, half = all_states(16), first_half(TORUS.lattice)
+    with pytest.raises(ValueError, match="interact and are both to be summed"):
+        log_z_of_free_spins(TORUS, BETA, states, half)
+    with pytest.raises(ValueError, match="whole neighbouring rows"):
+        log_z_of_strip(TORUS, BETA, states, checkerboard(TORUS.lattice))
+    with pytest.raises(ValueError, match="whole neighbouring rows"):
+        log_z_of_strip(TORUS, BETA, states, np.arange(16) // 4 % 2 == 0)
+    with pytest.raises(ValueError, match="one bool per spin"):
+        log_z_of_free_spins(TORUS, BETA, states, half[:3])
+    with pytest.raises(ValueError, match="not two dimensions"):
+        log_z_of_strip(LatticeEnergy(Lattice((4,))), BETA, all_states(4), np.array([True, True, False, False]))
