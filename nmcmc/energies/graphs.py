@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -220,7 +221,7 @@ class IndependentSet(Problem):
     def answer(self, spins: Spins) -> Ints:
         """Return the members of an independent set, 0 or 1 for every site."""
         start, neighbour, _ = self.energy.adjacency()
-        around = [neighbour[a:b] for a, b in zip(start[:-1], start[1:], strict=True)]
+        around = [neighbour[a:b] for a, b in pairwise(start)]
         return np.array([_independent(row > 0, around) for row in spins], dtype=np.int64).reshape(spins.shape)
 
     def spins(self, answer: Ints) -> Spins:

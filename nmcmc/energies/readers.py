@@ -92,7 +92,7 @@ def read_gset(path: Path) -> Terms:
 
 
 def read_edges(path: Path) -> Terms:
-    """Return the couplings of an edge list: ``N``, then ``i j J`` and ``i h``, sites from 0 on, H = −Σ J s s − Σ h s."""
+    """Return H = −Σ J s s − Σ h s of an edge list: ``N``, then ``i j J`` and ``i h``, sites from 0 on."""
     text = Text(path)
     (number, head), *rows = text.rows
     text.length(number, head, (1,), "N, the number of sites")
