@@ -57,9 +57,7 @@ def anneal(energy: PairwiseEnergy, betas: Sequence[float] | Floats, replicas: in
     spins = np.empty((n_groups * kernel.LANES, energy.n_spins), dtype=np.int8)
     streams, system = rng.streams(n_groups), _system(energy)
     tolerance = np.float32(1e-5 * _strongest(energy))
-    for_chunks(
-        lambda a, b: kernel.anneal(spins, streams, *system, twice.astype(np.float32), tolerance, a, b), n_groups
-    )
+    for_chunks(lambda a, b: kernel.anneal(spins, streams, *system, twice.astype(np.float32), tolerance, a, b), n_groups)
     return spins[:replicas]
 
 

@@ -39,6 +39,7 @@ class Problem:
     goal: ClassVar[Literal["largest", "smallest"]]
     value_name: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
+    choices: ClassVar[tuple[int, int]] = (0, 1)
 
     def __post_init__(self) -> None:
         if self.terms.kind not in self.kinds:
@@ -65,6 +66,10 @@ class Problem:
         """Return the value of each answer (batch, n) from the file's own numbers, (batch,)."""
         raise NotImplementedError
 
+    def value_of_energy(self, energy: float) -> float:
+        """Return the value of an answer whose spins have that energy."""
+        return energy
+
     @property
     def numbers(self) -> Floats:
         """The file's own numbers that a value may add up."""
@@ -89,6 +94,7 @@ class Ising(Problem):
     goal: ClassVar[Literal["largest", "smallest"]] = "smallest"
     value_name: ClassVar[str] = "energy"
     kinds: ClassVar[tuple[str, ...]] = ("graph", "ising", "matrix")
+    choices: ClassVar[tuple[int, int]] = (-1, 1)
 
     @cached_property
     def energy(self) -> PairwiseEnergy:
@@ -149,6 +155,10 @@ class MaxCut(Problem):
         """Return the weight of the cut of each row, (batch,)."""
         i, j = self.graph.pairs.T
         return _sums(self.graph.weights * (answer[:, i] != answer[:, j]))
+
+    def value_of_energy(self, energy: float) -> float:
+        """Return (Σ w − H)/2."""
+        return (math.fsum(self.graph.weights) - energy) / 2
 
     @property
     def bound(self) -> float:
@@ -240,7 +250,12 @@ class IndependentSet(Problem):
         if inside.size:
             row, edge = inside[0]
             raise ValueError(f"set {row} is not independent: it holds both ends of the edge {self.edges[edge]}")
-        return answer.sum(axis=1).astype(np.float64)
+        sizes: Floats = answer.sum(axis=1).astype(np.float64)
+        return sizes
+
+    def value_of_energy(self, energy: float) -> float:
+        """Return −H, the size of an independent set."""
+        return -energy
 
     @property
     def numbers(self) -> Floats:
@@ -320,4 +335,5 @@ def _independent(members: np.ndarray, around: list[Ints]) -> np.ndarray:
 
 def _sums(*columns: Floats) -> Floats:
     """Return the sum of every row of all columns together, rounded once."""
-    return np.array([math.fsum(row) for row in np.concatenate(columns, axis=1).tolist()])
+    sums: Floats = np.array([math.fsum(row) for row in np.concatenate(columns, axis=1).tolist()], dtype=np.float64)
+    return sums
