@@ -64,7 +64,7 @@ def one_round(problem: Problem, search: Search, betas: Floats, replicas: int, rn
     counted = replace(search, runs=search.runs + replicas, rounds=search.rounds + 1)
     if energies[lowest] < search.energy:
         return replace(counted, spins=spins[lowest].copy(), energy=float(energies[lowest]), hits=hits)
-    return replace(counted, hits=search.hits + hits * (energies[lowest] == search.energy))
+    return replace(counted, hits=search.hits + (hits if energies[lowest] == search.energy else 0))
 
 
 def certified(problem: Problem, search: Search) -> Solution:
