@@ -3,9 +3,9 @@
 Graphs like those of the G-set, made from a seed and read through the reader of G-set files: toroidal 100×8 grids with
 weights ±1 (as G11), whose best cut the transfer matrix knows exactly, random graphs of 800 sites and 19176 edges with
 weights 1 (as G1) and ±1 (as G6), and of 2000 sites and 19990 edges (as G22). Both programs make annealings of 1000
-sweeps, which is the default of both, with their own default temperatures, sixteen at a time on one thread until each
-has used the same processor time; processor time and not wall time, for other programs may run beside this one. Wall
-times are recorded too. Compilation of nmcmc's kernel comes before the clock starts (users wait some seconds for it
+sweeps, which is the default of both, with their own default temperatures, sixteen at a time on one thread, in turn,
+until each has used the same processor time; processor time and not wall time, for other programs may run beside this
+one. Wall times are recorded too. Compilation of nmcmc's kernel comes before the clock starts (users wait some seconds for it
 once per installation); what dwave-samplers does before it samples counts, as part of its call.
 """
 
@@ -90,15 +90,20 @@ def theirs(problem, sweeps, seed):
     return batch
 
 
-def timed(batch, seconds):
-    """Return all cuts found in that processor time, with the processor and wall time after each batch."""
-    cuts, spent, wall, k = [], [0.0], time.perf_counter(), 0
-    while spent[-1] < seconds:
-        begin = time.process_time()
-        cuts.append(batch(k))
+def timed(batches, seconds):
+    """Let each program find cuts for that processor time, always the one that has had least of it.
+
+    Returns program → all cuts, the processor time after each batch, the wall time of all.
+    """
+    found = {program: ([], [0.0], [0.0]) for program in batches}
+    while min(spent[-1] for _, spent, _ in found.values()) < seconds:
+        program = min(found, key=lambda name: found[name][1][-1])
+        cuts, spent, wall = found[program]
+        begin, began = time.process_time(), time.perf_counter()
+        cuts.append(batches[program](len(cuts)))
         spent.append(spent[-1] + time.process_time() - begin)
-        k += 1
-    return np.array(cuts), spent[1:], time.perf_counter() - wall
+        wall.append(wall[-1] + time.perf_counter() - began)
+    return {program: (np.array(cuts), spent[1:], wall[-1]) for program, (cuts, spent, wall) in found.items()}
 
 
 def row(cuts, spent, wall, best_known):
@@ -120,10 +125,8 @@ def compare(name, seed, args):
     """Return both programs' rows on one graph."""
     problem = through_a_file(FAMILIES[name](Rng(seed).child(name)))
     exact = exact_cut(problem, (100, 8)) if name.startswith("toroidal") else None
-    found = {
-        program: timed(make(problem, args.sweeps, seed), args.seconds)
-        for program, make in (("nmcmc", ours), ("dwave-samplers", theirs))
-    }
+    batches = {"nmcmc": ours(problem, args.sweeps, seed), "dwave-samplers": theirs(problem, args.sweeps, seed)}
+    found = timed(batches, args.seconds)
     best = max(cuts.max() for cuts, _, _ in found.values())
     if exact is not None and best > exact:
         raise RuntimeError(f"a cut of {best} is above the exact optimum {exact}")
