@@ -5,8 +5,8 @@ weights ±1 (as G11), whose best cut the transfer matrix knows exactly, random g
 weights 1 (as G1) and ±1 (as G6), and of 2000 sites and 19990 edges (as G22). Both programs make annealings of 1000
 sweeps, which is the default of both, with their own default temperatures, sixteen at a time on one thread, in turn,
 until each has used the same processor time; processor time and not wall time, for other programs may run beside this
-one. Wall times are recorded too. Compilation of nmcmc's kernel comes before the clock starts (users wait some seconds for it
-once per installation); what dwave-samplers does before it samples counts, as part of its call.
+one. Wall times are recorded too. Compilation of nmcmc's kernel comes before the clock starts (users wait some seconds
+for it once per installation); what dwave-samplers does before it samples counts, as part of its call.
 """
 
 import tempfile

@@ -61,8 +61,8 @@ def draw(
     columns : extent of a row. is_even : whether the net sees spins relative to the first one.
     later, later_site, strength : whose known field a spin changes, by 2βJ; fields (n_spins,) : 2βh.
     first, convolutions (n_blocks, …), last : (reach + 1, n_out, side · n_in) float32, masked.
-    mixing (n_blocks, width, width), mixing_bias (n_blocks, width), slopes, biases (n_blocks + 1, width), last_bias (1,),
-    own (1,) : float32.
+    mixing (n_blocks, width, width), mixing_bias (n_blocks, width), slopes, biases (n_blocks + 1, width),
+    last_bias (1,), own (1,) : float32.
     """
     n, width, n_blocks, reach = fields.shape[0], biases.shape[1], mixing.shape[0], first.shape[0] - 1
     size = (reach + 1) * (columns + 2 * reach) * LANES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -36,15 +38,7 @@ class CompiledSampler(AutoregressiveSampler):
         sites = np.arange(energy.n_spins)[None]
         self._windows = Windows(energy, self.beta, sites[:, :0], sites)
 
-    def _draw(
-        self,
-        spins: np.ndarray,
-        uniforms: np.ndarray,
-        first: int,
-        last: int,
-        weights: list[np.ndarray],
-        log_q: np.ndarray,
-    ) -> None:
+    def _draw(self, spins: Any, uniforms: Any, first: int, last: int, weights: list[Any], log_q: Any) -> None:
         """Write the rows first … last − 1 of spins (n, n_spins) int8 and of log_q (n,), decided by the uniforms."""
         raise NotImplementedError
 

@@ -18,7 +18,7 @@ SLOPE = 0.5
 
 
 class PixelCNNSampler(CompiledSampler):
-    """logit_i = a x_ii + net_i(s_<i), x_ii = 2β(Σ_{j<i} J_ij s_j + h_i): convolutions that see rows above and sites left.
+    """logit_i = a x_ii + net_i(s_<i), x_ii = 2β(Σ_{j<i} J_ij s_j + h_i): convolutions that see what is above and left.
 
     The first convolution is masked at the site itself, the others are not; ``depth`` − 1 residual blocks (1×1
     convolution, rectifier, masked convolution) follow it, then a rectifier and a convolution to one channel. Borders
@@ -55,6 +55,7 @@ class PixelCNNSampler(CompiledSampler):
 
     first_mask: Tensor
     mask: Tensor
+    fields: Tensor
 
     def __init__(
         self, energy: LatticeEnergy, beta: float, *, width: int = 8, depth: int = 2, half_kernel: int = 3, rng: Rng
@@ -87,8 +88,6 @@ class PixelCNNSampler(CompiledSampler):
         self.last_bias, self.own = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.ones(1))
         fields = torch.from_numpy(2 * self.beta * energy.fields).to(torch.float32)
         self.register_buffer("fields", fields, persistent=False)
-
-    fields: Tensor
 
     @property
     def options(self) -> dict[str, Any]:

@@ -95,7 +95,8 @@ class SparseSampler(CompiledSampler):
         for layer in range(self.depth - 1):
             h = torch.tanh(torch.einsum("biw,ivw->biv", h, self.middle[layer]) + self.hidden_bias[layer + 1])
         outer = (h * self.last).sum(dim=2) + (x * (self.linear * self.mask)).sum(dim=2)
-        return self.own * sums[:, :, -1] + outer + self.bias
+        logits: Tensor = self.own * sums[:, :, -1] + outer + self.bias
+        return logits
 
     def _weights(self) -> list[np.ndarray]:
         first, linear = self.first * self.mask[:, None], self.linear * self.mask
