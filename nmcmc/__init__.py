@@ -10,9 +10,14 @@ if TYPE_CHECKING:
     from nmcmc.analysis.compare import compare as compare
     from nmcmc.analysis.importance import ess_fraction as ess_fraction, kl as kl, log_z as log_z
     from nmcmc.analysis.observables import derive as derive, measurements as measurements
+    from nmcmc.annealing import anneal as anneal, schedule as schedule
+    from nmcmc.dimod_sampler import AnnealingSampler as AnnealingSampler
     from nmcmc.energies.boltzmann import BETA_CRITICAL as BETA_CRITICAL, Boltzmann as Boltzmann
+    from nmcmc.energies.graphs import problem_of as problem_of
     from nmcmc.energies.lattice import Lattice as Lattice, LatticeEnergy as LatticeEnergy
     from nmcmc.energies.pairwise import PairwiseEnergy as PairwiseEnergy
+    from nmcmc.energies.readers import read_terms as read_terms
+    from nmcmc.energies.terms import from_bqm as from_bqm, from_networkx as from_networkx, terms_of as terms_of
     from nmcmc.exact.known import exact_values as exact_values
     from nmcmc.random import Rng as Rng
     from nmcmc.samplers.autoregressive import AutoregressiveSampler as AutoregressiveSampler
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from nmcmc.samplers.made import MADESampler as MADESampler
     from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
     from nmcmc.samplers.store import load_sampler as load_sampler, save_sampler as save_sampler
+    from nmcmc.solution import optimize as optimize
     from nmcmc.training.loop import Plan as Plan, train as train
     from nmcmc.training.objectives import (
         block_local_reverse_kl as block_local_reverse_kl,
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from nmcmc.updates.heat_bath import HeatBath as HeatBath
     from nmcmc.updates.independence import Independence as Independence
     from nmcmc.updates.metropolis import Metropolis as Metropolis
+    from nmcmc.updates.parallel_tempering import ParallelTempering as ParallelTempering
     from nmcmc.updates.run import run as run
     from nmcmc.updates.swendsen_wang import SwendsenWang as SwendsenWang
     from nmcmc.updates.wolff import Wolff as Wolff
@@ -48,15 +55,27 @@ _HOMES = {
         "derive",
         "measurements",
     ),
+    "nmcmc.annealing": (
+        "anneal",
+        "schedule",
+    ),
+    "nmcmc.dimod_sampler": ("AnnealingSampler",),
     "nmcmc.energies.boltzmann": (
         "BETA_CRITICAL",
         "Boltzmann",
     ),
+    "nmcmc.energies.graphs": ("problem_of",),
     "nmcmc.energies.lattice": (
         "Lattice",
         "LatticeEnergy",
     ),
     "nmcmc.energies.pairwise": ("PairwiseEnergy",),
+    "nmcmc.energies.readers": ("read_terms",),
+    "nmcmc.energies.terms": (
+        "from_bqm",
+        "from_networkx",
+        "terms_of",
+    ),
     "nmcmc.exact.known": ("exact_values",),
     "nmcmc.random": ("Rng",),
     "nmcmc.samplers.autoregressive": ("AutoregressiveSampler",),
@@ -71,6 +90,7 @@ _HOMES = {
         "load_sampler",
         "save_sampler",
     ),
+    "nmcmc.solution": ("optimize",),
     "nmcmc.training.loop": (
         "Plan",
         "train",
@@ -94,6 +114,7 @@ _HOMES = {
     "nmcmc.updates.heat_bath": ("HeatBath",),
     "nmcmc.updates.independence": ("Independence",),
     "nmcmc.updates.metropolis": ("Metropolis",),
+    "nmcmc.updates.parallel_tempering": ("ParallelTempering",),
     "nmcmc.updates.run": ("run",),
     "nmcmc.updates.swendsen_wang": ("SwendsenWang",),
     "nmcmc.updates.wolff": ("Wolff",),

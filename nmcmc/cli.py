@@ -137,6 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("--n-samples", type=whole_number, default=20_000, help="fresh draws at each (default 20000)")
     _output(scan, None, "folder for scan.json, scan.csv and scan.png", required=False)
 
+    optimize = _command(commands, "optimize", _optimize, "best cut, QUBO value, independent set or energy of a file")
+    optimize.add_argument("file", type=Path, metavar="FILE", help="a graph, a QUBO or couplings: see docs/graphs.md")
+    _settings(optimize, settings.OptimizeConfig)
+    optimize.add_argument("--verify", type=Path, metavar="SOLUTION", help="search nothing; check this solution instead")
+    text = "solution with its certificate, JSON (default FILE.solution.json in the current folder)"
+    _output(optimize, None, text, resume=True, required=False)
+
     models = _command(commands, "models", _models, "list the shipped models, their quality and what they cost")
     _output(models, None, "also write the JSON here", required=False)
 
@@ -335,6 +342,16 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     return _also_written(
         lambda: evaluate_command(wanted, options.n_samples, _options(options), options.levels), options
     )
+
+
+def _optimize(options: argparse.Namespace) -> dict[str, Any]:
+    config = _config(options, settings.OptimizeConfig)
+    from nmcmc.experiment.optimize import optimize_command, verify_command
+
+    if options.verify is not None:
+        return verify_command(options.file, config, options.verify)
+    out = options.out or Path(f"{options.file.name}.solution.json")
+    return optimize_command(options.file, config, out, _options(options))
 
 
 def _models(options: argparse.Namespace) -> dict[str, Any]:

@@ -17,6 +17,8 @@ SAMPLERS = ("hierarchical", "made")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")
 TABLES = ("system", "sampler", "training", "chain")
 BASELINES = ("wolff", "swendsen-wang", "metropolis", "checkerboard", "heat-bath")
+PROBLEMS = ("maxcut", "qubo", "mis", "ising")
+FORMATS = ("gset", "edges", "coo", "qubo", "bqm", "csr")
 MAX_SAMPLES = 10**9
 DEFAULT_STEPS = 700
 """Steps of training in the main job, unless steps or seconds are given."""
@@ -145,6 +147,28 @@ class ChainConfig:
     def n_draws(self) -> int:
         """Draws of each chain: n_samples/chains, rounded up."""
         return -(-self.n_samples // self.chains)
+
+
+@dataclass(frozen=True)
+class OptimizeConfig:
+    """What to look for, and for how long."""
+
+    format: str = setting("", "format of the file; default: what its name or first line says", ("", *FORMATS))
+    problem: str = setting("", "what to optimise; default: what the file is about", ("", *PROBLEMS))
+    sweeps: int = setting(1000, "sweeps of each annealing, all sites once in each")
+    replicas: int = setting(64, "annealings of a round, sixteen of them side by side in a core")
+    rounds: int = setting(0, "rounds of annealings from new random starts; 0: by the seconds")
+    seconds: float = setting(0.0, "begin no round after this time; default: 10, unless rounds are given")
+
+    def __post_init__(self) -> None:
+        _choose("format", self.format, ("", *FORMATS))
+        _choose("problem", self.problem, ("", *PROBLEMS))
+        _require(1 <= self.sweeps <= 10**9, "sweeps", self.sweeps, "from 1 to 10⁹")
+        _require(1 <= self.replicas <= 2**20, "replicas", self.replicas, f"from 1 to {2**20}")
+        _require(self.rounds >= 0, "rounds", self.rounds, "at least 1, or 0 to go by the seconds")
+        _require(0 <= self.seconds < math.inf, "seconds", self.seconds, "a finite time ≥ 0")
+        if self.rounds and self.seconds:
+            raise ValueError(f"rounds ({self.rounds}) and seconds ({self.seconds:g}) exclude each other; give one")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ MAY_IMPORT = {
     "samplers": BASE | {"atomic", "sealed", "kernels", "energies", "samplers"},
     "updates": BASE | {"kernels", "energies", "updates"},
     "training": {"types", "random", "atomic", "sealed", "training"},
+    "annealing": BASE | {"kernels", "energies"},
+    "solution": BASE | {"energies", "annealing"},
+    "dimod_sampler": BASE | {"energies", "annealing"},
     "analysis": {"types", "analysis"},
     "storage": {"types", "random", "config", "atomic", "storage"},
     "plots": {"types", "notation", "analysis"},
@@ -34,6 +37,7 @@ ENTRANCES = {"cli", "__main__"}
 OUTSIDE = {
     "kernels": {"numpy", "numba", "llvmlite"},
     "exact": {"numpy", "mpmath"},
+    "dimod_sampler": {"numpy", "dimod"},
     "sealed": {"torch", "safetensors"},
     "samplers": {"numpy", "torch", "safetensors"},
     "training": {"numpy", "torch"},

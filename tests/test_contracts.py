@@ -12,11 +12,14 @@ from perturbed import perturbed
 import nmcmc.samplers
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact.enumeration import all_states
-from nmcmc.kernels import leaf_transfer, masked_net
+from nmcmc.kernels import leaf_transfer, masked_net, pixelcnn, sparse_net
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
+from nmcmc.samplers.compiled import CompiledSampler
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.pixelcnn import PixelCNNSampler
+from nmcmc.samplers.sparse import SparseSampler
 
 LATTICE = Lattice((4, 4), ("periodic", "open"))
 GENERATOR = np.random.default_rng(1)
@@ -24,8 +27,10 @@ ENERGY = LatticeEnergy(LATTICE, GENERATOR.normal(size=LATTICE.n_bonds), 0.3 * GE
 SAMPLERS = {
     MADESampler: lambda: MADESampler(ENERGY, 0.44, width=2, depth=2, rng=Rng(1)),
     HierarchicalSampler: lambda: HierarchicalSampler(ENERGY, 0.44, leaf=3, width=2, rng=Rng(1)),
+    SparseSampler: lambda: SparseSampler(ENERGY, 0.44, width=3, depth=2, rng=Rng(1)),
+    PixelCNNSampler: lambda: PixelCNNSampler(ENERGY, 0.44, width=3, depth=2, half_kernel=2, rng=Rng(1)),
 }
-BASES = {AutoregressiveSampler}
+BASES = {AutoregressiveSampler, CompiledSampler}
 
 
 @pytest.fixture(params=SAMPLERS, ids=lambda kind: kind.__name__)
@@ -114,7 +119,7 @@ def test_other_layouts_and_integers_compile_nothing_new(sampler):
     draw = sampler.sample(20, Rng(2))
     with torch.no_grad():
         sampler.log_prob(draw.spins)
-        kernels = masked_net.draw, leaf_transfer.leaves
+        kernels = masked_net.draw, leaf_transfer.leaves, sparse_net.draw, pixelcnn.draw
         before = [len(kernel.signatures) for kernel in kernels]
         for spins in (draw.spins.T.contiguous().T, torch.stack([draw.spins] * 3, dim=1)[:, 1], draw.spins.long()):
             assert torch.equal(sampler.log_prob(spins), draw.log_prob)
