@@ -130,8 +130,8 @@ def draw_cavity(spins, uniforms, couplings, fields, own, linear, slopes, gains, 
 
     Parameters
     ----------
-    spins, uniforms, couplings, fields, own, linear, log_q : as in `draw_replica`. slopes, gains, shifts, sums (pairs,) :
-        slope, gain, b and a. between (n, n) : symmetric, its diagonal zero.
+    spins, uniforms, couplings, fields, own, linear, log_q : as in `draw_replica`.
+    slopes, gains, shifts, sums (pairs,) : slope, gain, b and a. between (n, n) : symmetric, its diagonal zero.
     """
     n = len(fields)
     x, guess = np.empty(n * LANES), np.empty(n * LANES)

@@ -74,7 +74,8 @@ def random_couplings(n: int, seed: int, disorder: Disorder) -> Floats:
     """
     generator = Rng(seed).child(disorder).generator
     if disorder == "gaussian":
-        return generator.normal(size=n)
+        normal: Floats = generator.standard_normal(n)
+        return normal
     if disorder == "binary":
         return 2.0 * generator.integers(0, 2, n) - 1.0
     raise ValueError(f"disorder is {disorder!r}; it must be 'gaussian' or 'binary'")

@@ -56,7 +56,8 @@ class RestrictedBoltzmannEnergy:
             return self._energy_of_tensor(spins)
         linear = self._affine(spins, self.visible[None], np.zeros(1))[:, 0]
         hidden = self._affine(spins, self.weights, self.hidden)
-        return -linear - np.sum(np.logaddexp(hidden, -hidden), axis=1)
+        free: Floats = np.logaddexp(hidden, -hidden).sum(axis=1)
+        return -linear - free
 
     def magnetization(self, spins: Spins) -> Floats:
         """Return m = Σ v_i/N, (batch,), for int8 spins (batch, n_spins)."""

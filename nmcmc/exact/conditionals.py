@@ -14,7 +14,7 @@ MAX_SPINS = 16
 
 
 def partial_fields(energy: PairwiseEnergy, spins: Spins) -> Floats:
-    """Return x_il = h_l + Σ_{j<i} J_jl s_j, (batch, n_spins, n_spins), recursively in i: the exact net's first layer."""
+    """Return x_il = h_l + Σ_{j<i} J_jl s_j, (batch, n_spins, n_spins), recursively in i: an exact first layer."""
     matrix = energy.coupling_matrix
     fields = np.empty((len(spins), energy.n_spins, energy.n_spins))
     fields[:, 0] = energy.fields
@@ -51,4 +51,5 @@ def _log_sums(fields: Floats, couplings: Floats, beta: float) -> Floats:
         return np.zeros(len(fields))
     states = all_states(fields.shape[1]).astype(np.float64)
     exponents = beta * (fields @ states.T + 0.5 * np.sum(states @ couplings * states, axis=1))
-    return np.logaddexp.reduce(exponents, axis=1)
+    sums: Floats = np.logaddexp.reduce(exponents, axis=1)
+    return sums

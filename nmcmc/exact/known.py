@@ -33,9 +33,9 @@ NAMES = (
 def exact_values(energy: Energy, beta: float) -> dict[str, float]:
     """Return the exact values that are known for the system at β, name → value; empty if there are none.
 
-    Enumeration (up to 24 spins) and the sum over magnetisations (Curie–Weiss) give all of `NAMES`, the transfer matrix (chains and narrow lattices) all but
-    ``abs_magnetization`` and ``susceptibility``, Kaufman's formula (tori with one coupling per axis and no field) those
-    without magnetisation. Values that are not finite (F at β = 0) are left out.
+    Enumeration (up to 24 spins) and the sum over magnetisations (Curie–Weiss) give all of `NAMES`, the transfer matrix
+    (chains and narrow lattices) all but ``abs_magnetization`` and ``susceptibility``, Kaufman's formula (tori with one
+    coupling per axis and no field) those without magnetisation. Values that are not finite (F at β = 0) are left out.
 
     Raises
     ------

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from nmcmc.energies.mean_field import CurieWeissEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.incremental import IncrementalSampler, Kernel, as_array
-from nmcmc.types import Floats
 
 
 class CountSampler(IncrementalSampler):
@@ -32,6 +31,7 @@ class CountSampler(IncrementalSampler):
         if not isinstance(energy, CurieWeissEnergy):
             raise TypeError(f"the energy is a {type(energy).__name__}; {type(self).__name__} needs a CurieWeissEnergy")
         super().__init__(energy, beta)
+        self._energies = energy.of_magnetization(2 * np.arange(energy.n_spins + 1) - energy.n_spins)
 
     def table(self) -> Tensor:
         """Return the logits (n_spins, n_spins) of spin i after u up spins, u ≤ i, float64."""
@@ -51,13 +51,14 @@ class CountSampler(IncrementalSampler):
 
     def divergence(self) -> Tensor:
         """Return E_q[log q + βH] = KL(q‖p) − log Z, exact and differentiable, by the probabilities of all (i, u)."""
-        reached, total = torch.ones(1, dtype=torch.float64, device=self.device), 0.0
+        reached = torch.ones(1, dtype=torch.float64, device=self.device)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
         for i, logit in enumerate(self.table()):
             up, down = (nn.functional.logsigmoid(sign * logit[: i + 1]) for sign in (1, -1))
             to_up, to_down = reached * up.exp(), reached * down.exp()
             total = total + (to_up * up + to_down * down).sum()
             reached = nn.functional.pad(to_down, (0, 1)) + nn.functional.pad(to_up, (1, 0))
-        return total + (reached * torch.as_tensor(self.beta * _energies(self.energy), device=self.device)).sum()
+        return total + (reached * torch.as_tensor(self.beta * self._energies, device=self.device)).sum()
 
 
 class ExactCurieWeissSampler(CountSampler):
@@ -78,7 +79,7 @@ class ExactCurieWeissSampler(CountSampler):
 
     def __init__(self, energy: CurieWeissEnergy, beta: float, *, rng: Rng | None = None):
         super().__init__(energy, beta)
-        n, left = self.n_spins, -self.beta * _energies(energy)
+        n, left = self.n_spins, -self.beta * self._energies
         table = np.zeros((n, n))
         for i in range(n - 1, -1, -1):
             table[i, : i + 1] = left[1:] - left[:-1]
@@ -94,9 +95,9 @@ class ExactCurieWeissSampler(CountSampler):
 class InfiniteCurieWeissSampler(CountSampler):
     """CW_∞: logit_i = b + w₀ M + w₁,i sgn M, the conditionals of infinitely many spins, with N + 1 trained parameters.
 
-    The spins left order along M: logit = 2β(h + JM/N + J(n/N)m) with n = N − i and m_i = tanh β(h + J i m_∞/N + J n m/N)
-    along the typical path; hence the start w₀ = 2βJ/N, w₁,i = 2βJ (n/N)|m_i|. b = 2βh is trained where there is a
-    field. Weights are in units of β. I. Biazzo (2023), arXiv:2302.08347.
+    The n = N − i spins left order along M: logit = 2β(h + JM/N + J(n/N)m), where m = tanh β(h + Jm) along the typical
+    path; hence the start w₀ = 2βJ/N, w₁,i = 2βJ (n/N)|m|. b = 2βh is trained where there is a field. Weights are in
+    units of β. I. Biazzo (2023), arXiv:2302.08347.
 
     Examples
     --------
@@ -119,11 +120,6 @@ class InfiniteCurieWeissSampler(CountSampler):
         i = torch.arange(self.n_spins, dtype=torch.float64, device=self.device)
         m = 2 * i[None] - i[:, None]
         return self.beta * (self.bias + self.slope / self.n_spins * m + self.steps[:, None] * torch.sign(m))
-
-
-def _energies(energy: CurieWeissEnergy) -> Floats:
-    """Return H for 0 … N up spins."""
-    return energy.of_magnetization(2 * np.arange(energy.n_spins + 1) - energy.n_spins)
 
 
 def _saddle(beta: float, coupling: float, field: float) -> float:

@@ -13,9 +13,9 @@ from nmcmc.samplers.incremental import IncrementalSampler, Kernel, as_array
 class FieldSampler(IncrementalSampler):
     """q(s_i | s_<i) as a function of the partial fields x_il = h_l + Σ_{j<i} J_jl s_j, l ≥ i: the first layer is fixed.
 
-    The exact conditionals of a pairwise system are of this form, logit_i = 2βx_ii + F_i(x_i,i+1, …, x_iN), and F_i is odd,
-    with fields too: the partition function of the spins left is that of all of them reversed in reversed fields. So the
-    nets here need no biases, and without fields q(s) = q(−s). I. Biazzo (2023), arXiv:2302.08347.
+    The exact conditionals of a pairwise system are of this form, logit_i = 2βx_ii + F_i(x_i,i+1, …, x_iN), and F_i is
+    odd, with fields too: the partition function of the spins left is that of all of them reversed in reversed fields.
+    So the nets here need no biases, and without fields q(s) = q(−s). I. Biazzo (2023), arXiv:2302.08347.
 
     Weights are in units of β: a net trained at one β starts well at a β nearby.
 
@@ -69,7 +69,7 @@ class OneParameterSampler(FieldSampler):
 
 
 class OneLayerSampler(FieldSampler):
-    """logit_i = 2β(Σ_{j<i} W_ij s_j + b_i): one masked layer that starts at W = J, b = h; b is trained if h is not 0."""
+    """logit_i = 2β(Σ_{j<i} W_ij s_j + b_i): one masked layer, at the start W = J, b = h; without fields b stays 0."""
 
     def __init__(self, energy: PairwiseEnergy, beta: float, *, rng: Rng | None = None):
         super().__init__(energy, beta)

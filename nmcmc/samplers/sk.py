@@ -41,8 +41,16 @@ class ReplicaSampler(FieldSampler):
         i, l = torch.triu_indices(self.n_spins, self.n_spins, 1)
         n_pairs = len(i)
         self.own, self.linear = nn.Parameter(torch.ones(self.n_spins)), nn.Parameter(torch.ones(n_pairs))
-        shifts, slopes, sums = torch.ones(levels + 1, n_pairs), torch.ones(levels + 1, n_pairs), torch.zeros(levels + 1, n_pairs)
-        shifts[0], slopes[1:], sums[0] = self.couplings[i, l], 2.0, 1.0  # of y_m, m ≥ 1: slopes that bend within its range
+        shifts, slopes, sums = (
+            torch.ones(levels + 1, n_pairs),
+            torch.ones(levels + 1, n_pairs),
+            torch.zeros(levels + 1, n_pairs),
+        )
+        shifts[0], slopes[1:], sums[0] = (
+            self.couplings[i, l],
+            2.0,
+            1.0,
+        )  # of y_m, m ≥ 1: slopes that bend within its range
         self.shifts, self.slopes, self.sums = nn.Parameter(shifts), nn.Parameter(slopes), nn.Parameter(sums)
 
     @property
@@ -79,11 +87,11 @@ class ReplicaSampler(FieldSampler):
 
 
 class CavitySampler(FieldSampler):
-    """logit_i = 2βv_i x_ii + Σ_{l>i} [2βu x_il + a (ln cosh β(X_l + b) − ln cosh β(X_l − b))], X_l = x_il + Σ_{l'>i} K_ll' m_l'.
+    """logit_i = 2βv_i x_ii + Σ_{l>i} [2βu x_il + a (ln cosh β(X_l + b) − ln cosh β(X_l − b))], the cavity one order on.
 
-    The spins left feel each other through a first guess m_l = g tanh(βw x_il) of their magnetisations: F_i of the
-    cavity (`ReplicaSampler`) to first order in the couplings among them, where v = w = g = a = 1, u = 0, b = J_il, K = J
-    are the start. K is shared by all i, the other weights belong to a pair (i, l). A draw takes N³/3 multiply-adds.
+    X_l = x_il + Σ_{l'>i} K_ll' m_l': the spins left feel each other by a first guess m_l = g tanh(βw x_il) of their
+    magnetisations. The start v = w = g = a = 1, u = 0, b = J_il, K = J is right to first order in the couplings among
+    them. K is shared by all i, the other weights belong to a pair (i, l). A draw takes N³/3 multiply-adds.
 
     Parameters
     ----------
@@ -121,7 +129,11 @@ class CavitySampler(FieldSampler):
         from nmcmc.kernels import partial_fields as kernel
 
         couplings, fields, beta = self.energy.coupling_matrix, self.energy.fields, self.beta
-        own, linear, slopes = 2 * beta * as_array(self.own), 2 * beta * as_array(self.linear), beta * as_array(self.slopes)
+        own, linear, slopes = (
+            2 * beta * as_array(self.own),
+            2 * beta * as_array(self.linear),
+            beta * as_array(self.slopes),
+        )
         between = as_array(self._square(self.between))
         weights = own, linear, slopes, as_array(self.gains), between + between.T
         ends = as_array(self.shifts), as_array(self.sums)
