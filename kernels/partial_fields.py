@@ -125,8 +125,8 @@ def draw_replica(spins, uniforms, couplings, fields, own, linear, shifts, slopes
 def draw_cavity(spins, uniforms, couplings, fields, own, linear, slopes, gains, between, beta, shifts, sums, log_q):
     """Draw with logit_i = own_i x_ii + Σ_{l>i} [linear x_il + a (ln cosh β(X_l + b) − ln cosh β(X_l − b))].
 
-    X_l = x_il + Σ_{l'>i} between_ll' m_l' are the fields with a first guess m_l = gain tanh(slope x_il) of the
-    magnetisations of the spins that are left.
+    X_l = x_il + Σ_{l'>i} between_ll' m_l' are the fields with a first guess of the magnetisations of the spins that are
+    left, m_l = ½ gain (tanh slope (x_il + b) + tanh slope (x_il − b)).
 
     Parameters
     ----------
@@ -142,8 +142,11 @@ def draw_cavity(spins, uniforms, couplings, fields, own, linear, slopes, gains, 
         for i in range(n):
             for l in range(i + 1, n):
                 p = first + l - i - 1
+                gain, slope, shift = splat(0.5 * gains[p]), splat(slopes[p]), splat(shifts[p])
                 for k in range(0, LANES, 8):
-                    store(guess, l * LANES + k, splat(gains[p]) * tanh(splat(slopes[p]) * load(x, l * LANES + k)))
+                    value = load(x, l * LANES + k)
+                    both = tanh(slope * (value + shift)) + tanh(slope * (value - shift))
+                    store(guess, l * LANES + k, gain * both)
             for k in range(0, LANES, 8):
                 z = splat(own[i]) * load(x, i * LANES + k)
                 for l in range(i + 1, n):

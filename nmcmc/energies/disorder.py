@@ -51,7 +51,8 @@ def random_regular(
 ) -> PairwiseEnergy:
     """Return the glass on a random graph in which every spin has ``degree`` neighbours, no pair more than once.
 
-    Stubs are paired at random, and pairs that close on themselves or repeat are exchanged with random others.
+    Stubs are paired at random, and pairs that close on themselves or repeat are exchanged with random others; of more
+    than half of all neighbours those that are missing are drawn.
 
     Raises
     ------
@@ -61,7 +62,8 @@ def random_regular(
         raise ValueError(
             f"degree {degree} of {n_spins} spins is impossible; take 1 ≤ degree < n_spins with an even product"
         )
-    edges = _paired_stubs(n_spins, degree, Rng(seed).child("regular", n_spins, degree))
+    rng, missing = Rng(seed).child("regular", n_spins, degree), n_spins - 1 - degree
+    edges = _paired_stubs(n_spins, degree, rng) if degree <= missing else _others(n_spins, missing, rng)
     return PairwiseEnergy(n_spins, edges, random_couplings(len(edges), seed, disorder), field)
 
 
@@ -93,6 +95,14 @@ def _paired_stubs(n_spins: int, degree: int, rng: Rng) -> Ints:
             other = generator.integers(len(edges))
             edges[k, 1], edges[other, 1] = edges[other, 1], edges[k, 1]
     raise RuntimeError(f"no simple graph of degree {degree} on {n_spins} spins was found; give another seed or degree")
+
+
+def _others(n_spins: int, degree: int, rng: Rng) -> Ints:
+    """Return the pairs that a random graph of that degree does not join."""
+    pairs, absent = all_pairs(n_spins), np.zeros((n_spins, n_spins), dtype=bool)
+    if degree:
+        absent[tuple(_paired_stubs(n_spins, degree, rng).T)] = True
+    return pairs[~absent[tuple(pairs.T)]]
 
 
 def _bad_edges(edges: Ints) -> Ints:

@@ -65,7 +65,7 @@ class IncrementalSampler(AutoregressiveSampler):
         if torch.is_grad_enabled() or self.device.type != "cpu":
             return super().log_prob(spins)
         # Numbers outside [0, 1) leave no choice: the kernel draws the given configurations again.
-        given = self._inputs(spins)
+        given = self._inputs(spins).contiguous()
         return self._draw(torch.empty(given.shape, dtype=torch.int8), torch.where(given > 0, -1.0, 2.0).double())
 
     def _draw(self, spins: Tensor, uniforms: Tensor) -> Tensor:

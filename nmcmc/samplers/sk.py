@@ -89,9 +89,10 @@ class ReplicaSampler(FieldSampler):
 class CavitySampler(FieldSampler):
     """logit_i = 2βv_i x_ii + Σ_{l>i} [2βu x_il + a (ln cosh β(X_l + b) − ln cosh β(X_l − b))], the cavity one order on.
 
-    X_l = x_il + Σ_{l'>i} K_ll' m_l': the spins left feel each other by a first guess m_l = g tanh(βw x_il) of their
-    magnetisations. The start v = w = g = a = 1, u = 0, b = J_il, K = J is right to first order in the couplings among
-    them. K is shared by all i, the other weights belong to a pair (i, l). A draw takes N³/3 multiply-adds.
+    X_l = x_il + Σ_{l'>i} K_ll' m_l': the spins left feel each other by a first guess of their magnetisations, the mean
+    of those for both signs of s_i, m_l = ½g (tanh βw(x_il + b) + tanh βw(x_il − b)). The start v = w = g = a = 1,
+    u = 0, b = J_il, K = J is right to first order in the couplings among them. K is shared by all i, the other weights
+    belong to a pair (i, l). A draw takes N³/3 multiply-adds.
 
     Parameters
     ----------
@@ -118,10 +119,13 @@ class CavitySampler(FieldSampler):
     def logits(self, spins: Tensor) -> Tensor:
         """Return the logits (batch, n_spins) for float32 spins ±1."""
         beta, x, between = self.beta, self.partial_fields(spins), self._square(self.between)
-        guess = self._square(self.gains) * torch.tanh(beta * self._square(self.slopes) * x)
-        field, shift = x + guess @ (between + between.T), beta * self._square(self.shifts)
+        slope, shift = beta * self._square(self.slopes), self._square(self.shifts)
+        guess = torch.tanh(slope * (x + shift)) + torch.tanh(slope * (x - shift))
+        field = x + (0.5 * self._square(self.gains) * guess) @ (between + between.T)
         terms = 2 * beta * self._square(self.linear) * x
-        terms = terms + self._square(self.sums) * (_log_cosh(beta * field + shift) - _log_cosh(beta * field - shift))
+        terms = terms + self._square(self.sums) * (
+            _log_cosh(beta * (field + shift)) - _log_cosh(beta * (field - shift))
+        )
         return 2 * beta * self.own * self.own_fields(spins) + terms.sum(dim=2)
 
     def kernel(self) -> Kernel:
