@@ -171,7 +171,10 @@ def checked(card):
 
 def quality():
     whole = load("quality")
-    rows = ["| case | ess_fraction | KL | off by at most | m > 0 | training | command |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| case | ess_fraction | KL | off by at most | m > 0 | training | command |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, card in whole["result"].items():
         command = card["command"].removeprefix("nmcmc train ").split(" --out")[0]
         cells = [name, spread(card["ess_fraction"]), spread(card["kl"]), checked(card)]

@@ -1,4 +1,4 @@
-"""Functions of SIMD vectors of eight doubles: from floats, to whole numbers, times powers of two, exp."""
+"""Functions of SIMD vectors of eight doubles: from floats, to whole numbers, times powers of two, exp, log1p, tanh …"""
 
 import math
 
@@ -8,9 +8,10 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from nmcmc.kernels.simd import kind_in, maximum, pointer_into, splat, vector32, vector64
+from nmcmc.kernels.simd import kind_in, maximum, minimum, pointer_into, splat, vector32, vector64, where_less
 
 TAYLOR = 1 / np.cumprod([1.0, *range(1, 13)])
+ARTANH = 2 / np.arange(1.0, 31.0, 2.0)
 LOG2_E, LOG_2 = 1 / math.log(2), math.log(2)
 
 
@@ -88,3 +89,41 @@ def exp(x):
     for j in range(11, -1, -1):
         p = p * r + splat(TAYLOR[j])
     return times_power_of_two(p, k)
+
+
+@nb.njit(cache=True, nogil=True)
+def log1p(z):
+    """Return ln(1 + z) of a vector of doubles 0 ≤ z ≤ 1: 2 artanh t with t = z/(2 + z) ≤ ⅓, a series to t²⁹."""
+    t = z / (splat(2.0) + z)
+    square = t * t
+    p = splat(ARTANH[14])
+    for j in range(13, -1, -1):
+        p = p * square + splat(ARTANH[j])
+    return t * p
+
+
+@nb.njit(cache=True, nogil=True)
+def magnitude(x):
+    """Return |x| of a vector of doubles."""
+    return maximum(x, splat(0.0) - x)
+
+
+@nb.njit(cache=True, nogil=True)
+def log_sigmoid(x):
+    """Return ln σ(x) = min(0, x) − ln(1 + e^−|x|) of a vector of doubles."""
+    return minimum(splat(0.0), x) - log1p(exp(splat(0.0) - magnitude(x)))
+
+
+@nb.njit(cache=True, nogil=True)
+def log_cosh(x):
+    """Return ln 2cosh x = |x| + ln(1 + e^−2|x|) of a vector of doubles."""
+    size = magnitude(x)
+    return size + log1p(exp(splat(-2.0) * size))
+
+
+@nb.njit(cache=True, nogil=True)
+def tanh(x):
+    """Return tanh x of a vector of doubles."""
+    small = exp(splat(-2.0) * magnitude(x))
+    size = (splat(1.0) - small) / (splat(1.0) + small)
+    return where_less(x, splat(0.0), splat(0.0) - size, size)

@@ -13,18 +13,30 @@ if TYPE_CHECKING:
     from nmcmc.annealing import anneal as anneal, schedule as schedule
     from nmcmc.dimod_sampler import AnnealingSampler as AnnealingSampler
     from nmcmc.energies.boltzmann import BETA_CRITICAL as BETA_CRITICAL, Boltzmann as Boltzmann
+    from nmcmc.energies.disorder import (
+        edwards_anderson as edwards_anderson,
+        random_regular as random_regular,
+        sherrington_kirkpatrick as sherrington_kirkpatrick,
+    )
     from nmcmc.energies.graphs import problem_of as problem_of
     from nmcmc.energies.lattice import Lattice as Lattice, LatticeEnergy as LatticeEnergy
+    from nmcmc.energies.mean_field import CurieWeissEnergy as CurieWeissEnergy, hopfield as hopfield
     from nmcmc.energies.pairwise import PairwiseEnergy as PairwiseEnergy
+    from nmcmc.energies.rbm import RestrictedBoltzmannEnergy as RestrictedBoltzmannEnergy
     from nmcmc.energies.readers import read_terms as read_terms
     from nmcmc.energies.terms import from_bqm as from_bqm, from_networkx as from_networkx, terms_of as terms_of
     from nmcmc.exact.known import exact_values as exact_values
     from nmcmc.random import Rng as Rng
     from nmcmc.samplers.autoregressive import AutoregressiveSampler as AutoregressiveSampler
+    from nmcmc.samplers.curie_weiss import (
+        ExactCurieWeissSampler as ExactCurieWeissSampler,
+        InfiniteCurieWeissSampler as InfiniteCurieWeissSampler,
+    )
     from nmcmc.samplers.family import Family as Family, load_family as load_family
     from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler as HierarchicalSampler
     from nmcmc.samplers.made import MADESampler as MADESampler
     from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
+    from nmcmc.samplers.sk import CavitySampler as CavitySampler, ReplicaSampler as ReplicaSampler
     from nmcmc.samplers.store import load_sampler as load_sampler, save_sampler as save_sampler
     from nmcmc.solution import optimize as optimize
     from nmcmc.training.loop import Plan as Plan, train as train
@@ -65,9 +77,18 @@ _HOMES = {
         "Boltzmann",
     ),
     "nmcmc.energies.graphs": ("problem_of",),
+    "nmcmc.energies.disorder": (
+        "edwards_anderson",
+        "random_regular",
+        "sherrington_kirkpatrick",
+    ),
     "nmcmc.energies.lattice": (
         "Lattice",
         "LatticeEnergy",
+    ),
+    "nmcmc.energies.mean_field": (
+        "CurieWeissEnergy",
+        "hopfield",
     ),
     "nmcmc.energies.pairwise": ("PairwiseEnergy",),
     "nmcmc.energies.readers": ("read_terms",),
@@ -76,9 +97,14 @@ _HOMES = {
         "from_networkx",
         "terms_of",
     ),
+    "nmcmc.energies.rbm": ("RestrictedBoltzmannEnergy",),
     "nmcmc.exact.known": ("exact_values",),
     "nmcmc.random": ("Rng",),
     "nmcmc.samplers.autoregressive": ("AutoregressiveSampler",),
+    "nmcmc.samplers.curie_weiss": (
+        "ExactCurieWeissSampler",
+        "InfiniteCurieWeissSampler",
+    ),
     "nmcmc.samplers.family": (
         "Family",
         "load_family",
@@ -86,6 +112,10 @@ _HOMES = {
     "nmcmc.samplers.hierarchical.sampler": ("HierarchicalSampler",),
     "nmcmc.samplers.made": ("MADESampler",),
     "nmcmc.samplers.pretrained": ("load_pretrained",),
+    "nmcmc.samplers.sk": (
+        "CavitySampler",
+        "ReplicaSampler",
+    ),
     "nmcmc.samplers.store": (
         "load_sampler",
         "save_sampler",

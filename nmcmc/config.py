@@ -13,7 +13,10 @@ from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
 
-SAMPLERS = ("hierarchical", "made")
+SYSTEMS = ("lattice", "edwards-anderson", "regular-graph", "curie-weiss", "sk", "hopfield")
+ON_LATTICES = SYSTEMS[:2]
+SAMPLERS = ("hierarchical", "made", "cw-n", "cw-inf", "one-parameter", "one-layer", "sk-rs", "sk-krsb", "cavity")
+DISORDER = ("gaussian", "binary")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")
 TABLES = ("system", "sampler", "training", "chain")
 BASELINES = ("wolff", "swendsen-wang", "metropolis", "checkerboard", "heat-bath")
@@ -38,10 +41,27 @@ class SystemConfig:
     coupling: str = setting("1", "J, or one J per axis: 1,0.5; J > 0 is ferromagnetic")
     field: float = setting(0.0, "uniform magnetic field h")
     beta: float = setting(0.44068679350977147, "inverse temperature; the default is critical for the square lattice")
+    system: str = setting("lattice", "kind of system; lattice is the one with the same J everywhere", SYSTEMS)
+    n_spins: int = setting(0, "number of spins of a system that is not on a lattice")
+    disorder: str = setting("gaussian", "couplings N(0, 1) or ±1 (edwards-anderson, regular-graph)", DISORDER)
+    disorder_seed: int = setting(1, "seed of random couplings and patterns")
+    patterns: int = setting(1, "number of random patterns (hopfield)")
+    degree: int = setting(3, "neighbours of every spin (regular-graph)")
 
     def __post_init__(self) -> None:
         _require(math.isfinite(self.beta) and self.beta >= 0, "beta", self.beta, "a finite number ≥ 0")
         _require(math.isfinite(self.field), "field", self.field, "a finite number")
+        _choose("system", self.system, SYSTEMS)
+        _choose("disorder", self.disorder, DISORDER)
+        _require(self.n_spins >= 0, "n_spins", self.n_spins, "at least 2, or 0 on a lattice")
+        if (self.n_spins > 1) == (self.system in ON_LATTICES):
+            told = "lattice says how many spins there are" if self.system in ON_LATTICES else "give --n-spins ≥ 2"
+            raise ValueError(f"n_spins is {self.n_spins} and system {self.system!r}: {told}")
+        _require(self.disorder_seed >= 0, "disorder_seed", self.disorder_seed, "an integer ≥ 0")
+        _require(self.patterns >= 1, "patterns", self.patterns, "at least 1")
+        _require(self.degree >= 1, "degree", self.degree, "at least 1")
+        if self.system == "hopfield" and self.field != 0:
+            raise ValueError(f"field is {self.field:g}; the Hopfield system here has none")
         for name in self.boundaries:
             _require(name in ("periodic", "open"), "boundary", self.boundary, "periodic, open, or one per axis")
         _require(min(self.extents) >= 2, "lattice", self.lattice, "one to three extents ≥ 2 joined by x, such as 16x16")
@@ -84,19 +104,21 @@ class SamplerConfig:
     leaf: int = setting(7, "largest short side of an exactly summed block (hierarchical): 1, 3, 7 or 15")
     width: int = setting(8, "hidden units per spin; half as many for lines of more than 64 spins")
     depth: int = setting(1, "hidden layers")
+    levels: int = setting(1, "levels k of replica symmetry breaking (sk-krsb); sk-rs has none")
 
     def __post_init__(self) -> None:
         _choose("sampler", self.sampler, SAMPLERS)
         _require(1 <= self.leaf <= 16, "leaf", self.leaf, "an extent from 1 to 16")
         _require(self.width >= 1, "width", self.width, "at least 1")
         _require(self.depth >= 1, "depth", self.depth, "at least 1")
+        _require(self.levels >= 0, "levels", self.levels, "at least 0")
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """What is minimised, how and for how long."""
 
-    objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
+    objective: str = setting("", "default: block-local for hierarchical, reverse-kl for others", ("", *OBJECTIVES))
     steps: int = setting(
         0, "optimiser steps; of each stage of each net (by-level); 0: by the seconds, or 4000 (by-level)"
     )
@@ -108,7 +130,9 @@ class TrainingConfig:
     batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
     borders: int = setting(64, "borders per step and net (block-local, by-level)")
     crosses: int = setting(8, "draws for each border (block-local, by-level)")
-    anneal_from: float = setting(-1.0, "start of the annealing of beta (made); default: half of beta")
+    anneal_from: float = setting(
+        -1.0, "start of the annealing of beta (reverse-kl); default: half of beta for made, else none"
+    )
 
     def __post_init__(self) -> None:
         _choose("objective", self.objective, ("", *OBJECTIVES))

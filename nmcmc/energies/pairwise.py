@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -63,6 +64,15 @@ class PairwiseEnergy:
     def has_field(self) -> bool:
         """Whether any field is non-zero, so that H(s) ≠ H(−s)."""
         return bool(np.any(self.fields != 0))
+
+    @cached_property
+    def coupling_matrix(self) -> Floats:
+        """The symmetric matrix J with J_ij = Σ of the couplings of all edges between i and j, (n_spins, n_spins)."""
+        matrix = np.zeros((self.n_spins, self.n_spins))
+        i, j = self.edges.T
+        np.add.at(matrix, (i, j), self.couplings)
+        np.add.at(matrix, (j, i), self.couplings)
+        return matrix
 
     def adjacency(self) -> tuple[Ints, Ints, Floats]:
         """Return the neighbours of every site in compressed rows: (start (n_spins + 1,), neighbour, coupling)."""

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from nmcmc.energies.lattice import LatticeEnergy
+from nmcmc.energies.mean_field import CurieWeissEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
-from nmcmc.exact import enumeration, kaufman, transfer_matrix
+from nmcmc.exact import curie_weiss, enumeration, kaufman, transfer_matrix
 from nmcmc.exact.thermodynamics import Thermodynamics
 from nmcmc.types import Energy
 
@@ -33,9 +34,9 @@ NAMES = (
 def exact_values(energy: Energy, beta: float) -> dict[str, float]:
     """Return the exact values that are known for the system at β, name → value; empty if there are none.
 
-    Enumeration (up to 24 spins) gives all of `NAMES`, the transfer matrix (chains and narrow lattices) all but
-    ``abs_magnetization`` and ``susceptibility``, Kaufman's formula (tori with one coupling per axis and no field) those
-    without magnetisation. Values that are not finite (F at β = 0) are left out.
+    Enumeration (up to 24 spins) and the sum over magnetisations (Curie–Weiss) give all of `NAMES`, the transfer matrix
+    (chains and narrow lattices) all but ``abs_magnetization`` and ``susceptibility``, Kaufman's formula (tori with one
+    coupling per axis and no field) those without magnetisation. Values that are not finite (F at β = 0) are left out.
 
     Raises
     ------
@@ -53,6 +54,8 @@ def exact_values(energy: Energy, beta: float) -> dict[str, float]:
 
 
 def _result(energy: Energy, beta: float) -> Thermodynamics | None:
+    if isinstance(energy, CurieWeissEnergy):
+        return curie_weiss.sum_over_magnetization(energy, beta)
     if isinstance(energy, PairwiseEnergy) and energy.n_spins <= enumeration.MAX_SPINS:
         return enumeration.enumerate_system(energy, beta)
     if not isinstance(energy, LatticeEnergy):

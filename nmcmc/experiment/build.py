@@ -9,12 +9,18 @@ from typing import Any, cast
 from nmcmc.analysis.observables import measurements
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.disorder import Disorder, edwards_anderson, random_regular, sherrington_kirkpatrick
 from nmcmc.energies.lattice import Boundary, Lattice, LatticeEnergy
+from nmcmc.energies.mean_field import CurieWeissEnergy, fastest, hopfield
+from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.experiment.configurations import Configurations
 from nmcmc.random import Rng
+from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler
 from nmcmc.samplers.hierarchical.partition import merged, partition, region_of
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
+from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.store import AnySampler
 from nmcmc.storage.record import Model
 from nmcmc.training.objectives import Objective, block_local_reverse_kl, forward_kl, reverse_kl
@@ -30,12 +36,47 @@ LONG_LINE = 64
 """Spins of the longest line whose net has the full width."""
 
 
-def build_energy(config: SystemConfig) -> LatticeEnergy:
-    """Return the energy of a system on a lattice."""
+def build_energy(config: SystemConfig) -> PairwiseEnergy:
+    """Return the energy of a system; J multiplies random couplings and Hebb's rule.
+
+    Raises
+    ------
+    ValueError : for a coupling per axis where there are no axes, or an impossible degree.
+    """
+    disorder, seed = cast("Disorder", config.disorder), config.disorder_seed
+    if config.system == "lattice":
+        return LatticeEnergy(_lattice(config), _coupling(config), config.field)
+    if len(config.couplings) > 1:
+        raise ValueError(f"coupling is {config.coupling!r}; a system {config.system!r} takes one number")
+    if config.system == "curie-weiss":
+        return CurieWeissEnergy(config.n_spins, config.couplings[0], config.field)
+    energy: PairwiseEnergy
+    if config.system == "edwards-anderson":
+        energy = edwards_anderson(_lattice(config), seed, disorder, config.field)
+    elif config.system == "regular-graph":
+        energy = random_regular(config.n_spins, config.degree, seed, disorder, config.field)
+    elif config.system == "sk":
+        energy = sherrington_kirkpatrick(config.n_spins, seed, config.field)
+    else:
+        energy = hopfield(config.n_spins, config.patterns, seed)
+    return energy if config.couplings == (1.0,) else _scaled(energy, config.couplings[0])
+
+
+def _scaled(energy: PairwiseEnergy, factor: float) -> PairwiseEnergy:
+    """Return the system with all couplings multiplied by a factor."""
+    couplings = factor * energy.couplings
+    if isinstance(energy, LatticeEnergy):
+        return LatticeEnergy(energy.lattice, couplings, energy.fields)
+    return fastest(energy.n_spins, energy.edges, couplings, energy.fields)
+
+
+def _coupling(config: SystemConfig) -> Any:
+    return config.couplings if len(config.couplings) > 1 else config.couplings[0]
+
+
+def _lattice(config: SystemConfig) -> Lattice:
     boundaries = config.boundaries if len(config.boundaries) > 1 else config.boundaries * len(config.extents)
-    boundary = cast("tuple[Boundary, ...]", boundaries)
-    coupling = config.couplings if len(config.couplings) > 1 else config.couplings[0]
-    return LatticeEnergy(Lattice(config.extents, boundary), coupling, config.field)
+    return Lattice(config.extents, cast("tuple[Boundary, ...]", boundaries))
 
 
 def build_target(config: SystemConfig) -> Boltzmann:
@@ -55,10 +96,53 @@ def lattice_energy(target: Boltzmann) -> LatticeEnergy:
     return target.energy
 
 
-def build_sampler(config: SamplerConfig, energy: LatticeEnergy, beta: float, rng: Rng) -> AnySampler:
-    """Return an untrained sampler."""
+def pairwise_energy(target: Boltzmann) -> PairwiseEnergy:
+    """Return the energy of a target with edges, couplings and fields.
+
+    Raises
+    ------
+    TypeError : if the energy is of another kind.
+    """
+    if not isinstance(target.energy, PairwiseEnergy):
+        raise TypeError(f"the energy is a {type(target.energy).__name__}; this needs a PairwiseEnergy")
+    return target.energy
+
+
+def lattice_of(target: Boltzmann) -> Lattice | None:
+    """Return the lattice of a target, None if it is not on one."""
+    return target.energy.lattice if isinstance(target.energy, LatticeEnergy) else None
+
+
+PLAIN: dict[str, Callable[..., AnySampler]] = {
+    "cw-n": ExactCurieWeissSampler,
+    "cw-inf": InfiniteCurieWeissSampler,
+    "one-parameter": OneParameterSampler,
+    "one-layer": OneLayerSampler,
+    "sk-rs": partial(ReplicaSampler, levels=0),
+    "cavity": CavitySampler,
+}
+"""Samplers of which the settings say no more than the name."""
+
+
+def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rng: Rng) -> AnySampler:
+    """Return an untrained sampler.
+
+    Raises
+    ------
+    ValueError : for a sampler that is made for other systems.
+    """
+    if config.sampler in ("cw-n", "cw-inf") and not isinstance(energy, CurieWeissEnergy):
+        raise ValueError(
+            f"sampler {config.sampler!r} is for the system 'curie-weiss'; use 'made', 'sk-krsb' or 'cavity'"
+        )
+    if config.sampler in PLAIN:
+        return PLAIN[config.sampler](energy, beta, rng=rng)
+    if config.sampler == "sk-krsb":
+        return ReplicaSampler(energy, beta, levels=config.levels, rng=rng)
     if config.sampler == "made":
         return MADESampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
+    if not isinstance(energy, LatticeEnergy):
+        raise ValueError("sampler 'hierarchical' needs a lattice; use --sampler made, cw-n, cw-inf, sk-krsb or cavity")
     groups = merged(partition(region_of(energy), config.leaf).lines)
     width = {group.region.key: _width(config.width, group.line.shape[1]) for group in groups}
     return HierarchicalSampler(energy, beta, leaf=config.leaf, width=width, depth=config.depth, rng=rng)
@@ -81,40 +165,43 @@ def build_update(name: str, target: Boltzmann) -> CompiledUpdate:
     return cast("CompiledUpdate", kinds[name](target))
 
 
-def observables(energy: LatticeEnergy) -> dict[str, Callable[[Spins], Floats]]:
-    """Return what every chain on this lattice records."""
-    return measurements(energy, torus_extents(energy.lattice))
+def observables(target: Boltzmann) -> dict[str, Callable[[Spins], Floats]]:
+    """Return what every chain of this target records."""
+    return measurements(target.energy, torus_extents(target))
 
 
-def torus_extents(lattice: Lattice) -> tuple[int, ...] | None:
-    """Return the extents if every axis is periodic, else None."""
-    return lattice.extents if all(lattice.periodic) else None
+def torus_extents(target: Boltzmann) -> tuple[int, ...] | None:
+    """Return the extents of a lattice that is periodic along every axis, else None."""
+    lattice = lattice_of(target)
+    return lattice.extents if lattice is not None and all(lattice.periodic) else None
+
+
+def baseline_of(target: Boltzmann) -> str:
+    """Return the update that a neural chain is compared with: Wolff, or heat bath where clusters do not serve."""
+    energy = pairwise_energy(target)
+    clusters = lattice_of(target) is not None or bool((energy.couplings >= 0).all())
+    return "wolff" if clusters and not energy.has_field else "heat-bath"
 
 
 def build_model(target: Boltzmann) -> Model:
     """Return Hamiltonian and β as the plain arrays that files keep."""
-    energy = lattice_energy(target)
-    lattice = energy.lattice
+    energy, lattice = pairwise_energy(target), lattice_of(target)
     return Model(
         energy.edges,
         energy.couplings,
         energy.fields,
         target.beta,
         energy.offset,
-        lattice.extents,
-        tuple(str(name) for name in lattice.boundary),
+        lattice.extents if lattice else None,
+        tuple(str(name) for name in lattice.boundary) if lattice else None,
     )
 
 
 def target_of(model: Model) -> Boltzmann:
-    """Return the target that a model's arrays describe.
-
-    Raises
-    ------
-    ValueError : if the model is not on a lattice.
-    """
+    """Return the target that a model's arrays describe."""
     if model.extents is None or model.boundary is None:
-        raise ValueError("the file's system is not on a lattice; this command analyses lattices")
+        energy = fastest(model.n_spins, model.edges, model.couplings, model.fields, model.offset)
+        return Boltzmann(energy, model.beta)
     lattice = Lattice(model.extents, cast("tuple[Boundary, ...]", model.boundary))
     return Boltzmann(LatticeEnergy(lattice, model.couplings, model.fields), model.beta)
 

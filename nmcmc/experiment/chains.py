@@ -12,7 +12,7 @@ import numpy as np
 
 from nmcmc.config import ChainConfig
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.experiment.build import lattice_energy, observables
+from nmcmc.experiment.build import observables, pairwise_energy
 from nmcmc.experiment.options import Options
 from nmcmc.random import Rng
 from nmcmc.samplers.store import AnySampler
@@ -27,7 +27,7 @@ N_SEGMENTS, SEGMENT_SPINS, DRAW_SPINS = 8, 2**28, 2**22
 
 def draw_stage(sampler: AnySampler, target: Boltzmann, n: int, rng: Rng, options: Options) -> dict[str, Floats]:
     """Return energy, magnetization, log_prob, log_density and log_weight of n fresh draws, each (n,)."""
-    energy, pieces = lattice_energy(target), []
+    energy, pieces = pairwise_energy(target), []
     size = max(1, DRAW_SPINS // target.n_spins)
     with options.bar(n, "fresh draws", "draw") as bar:
         for first in range(0, n, size):
@@ -104,7 +104,7 @@ def chain_stage(job: ChainJob, store: SegmentStore, options: Options) -> ChainRe
     with options.bar(settings.n_draws, job.title, "draw", store.n_draws) as bar:
         if left > 0:
             size = _segment_draws(settings, job.target.n_spins)
-            measured = observables(lattice_energy(job.target))
+            measured = observables(job.target)
             for piece, held in segments(job.update, state, left, rng, measured, size, settings.thin):
                 state = held
                 store.append(piece, _arrays(state), rng.state())

@@ -213,9 +213,15 @@ def exact_command(system: SystemConfig) -> dict[str, Any]:
     known = numbers.known_exactly(target)
     if set(known) <= {"magnetization"}:
         raise ValueError(
-            f"no exact value is known for {system.lattice} ({system.boundary}, field {system.field}); known are up to "
-            "24 spins, narrow lattices of few spins (width ≤ 16), and tori without field at beta (|J1| + |J2|) ≤ 1000"
+            f"no exact value is known for {_named(system)}; known are up to 24 spins, Curie–Weiss, narrow lattices of "
+            "few spins (width ≤ 16), and tori without field at beta (|J1| + |J2|) ≤ 1000"
         )
     values = numbers.with_exact({k: Estimate(v, 0.0, math.nan, math.nan) for k, v in known.items()}, known)
     names = [name for name in ("log_z", "free_energy_per_spin", "entropy_per_spin") if name in values]
     return summarize("exact", target, **{name: values.pop(name) for name in names}, observables=values)
+
+
+def _named(system: SystemConfig) -> str:
+    if system.n_spins:
+        return f"{system.system} of {system.n_spins} spins"
+    return f"{system.lattice} ({system.boundary}, field {system.field})"

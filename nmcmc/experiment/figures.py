@@ -7,7 +7,7 @@ import numpy as np
 from nmcmc import plots
 from nmcmc.analysis.compare import Row
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.experiment.build import lattice_energy
+from nmcmc.experiment.build import lattice_of
 from nmcmc.types import Chain, Floats
 
 
@@ -41,9 +41,9 @@ def figures(
     }
     if len(training["step"]):
         drawn["training_curve"] = plots.training_curve(_at_final_beta(training, target.beta), free_energy)
-    kept, extents = chains[labels[0]].spins, lattice_energy(target).lattice.extents
-    if kept is not None and kept.shape[1]:
-        drawn["configurations"] = plots.configurations(kept[:, -1], extents)
+    kept, lattice = chains[labels[0]].spins, lattice_of(target)
+    if kept is not None and kept.shape[1] and lattice is not None:
+        drawn["configurations"] = plots.configurations(kept[:, -1], lattice.extents)
     return {name: plots.png(figure) for name, figure in drawn.items()}
 
 

@@ -17,7 +17,7 @@ from nmcmc.atomic import atomic, check_output, discard, sweep
 from nmcmc.config import ChainConfig, RunConfig, build, differences, read_toml, to_toml
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment import summary as numbers
-from nmcmc.experiment.build import build_model, build_update, lattice_energy
+from nmcmc.experiment.build import baseline_of, build_model, build_update, lattice_of
 from nmcmc.experiment.chains import ChainJob, ChainResult, baseline_job, chain_stage, draw_stage, neural_job
 from nmcmc.experiment.figures import figures
 from nmcmc.experiment.options import Options, claim
@@ -124,7 +124,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
 
 def _run_stages(config: RunConfig, job: TrainingJob, work: Path) -> Results:
     options, target, rng = job.options, job.target, Rng(job.options.seed)
-    name = "heat-bath" if lattice_energy(target).has_field else "wolff"
+    name = baseline_of(target)
     settings = _with_configurations(config.chain)
     other = baseline_job(name, build_update(name, target), target, settings, rng.child(name))
     trained = train_stage(job, work / "train.checkpoint")
@@ -197,7 +197,8 @@ def _write_files(results: Results, out: Path, summary: dict[str, Any]) -> None:
         results.rows(),
         None if free is None else free * target.n_spins,
     )
-    title = f"nmcmc run: {lattice_energy(target).lattice} Ising lattice at β = {target.beta:.6g}"
+    lattice, system = lattice_of(target), f"{target.n_spins} spins"
+    title = f"nmcmc run: {system if lattice is None else f'{lattice} Ising lattice'} at β = {target.beta:.6g}"
     write_report(out / REPORT, title, summary, images, overwrite=True)
     with atomic(out / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1, allow_nan=False), encoding="utf-8")

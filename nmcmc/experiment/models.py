@@ -11,7 +11,7 @@ import numpy as np
 
 from nmcmc.config import SystemConfig, build
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.experiment.build import build_target, lattice_energy
+from nmcmc.experiment.build import build_target, lattice_of, pairwise_energy
 from nmcmc.samplers.family import FORMAT as FAMILY, family_file, family_names, load_family
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.pretrained import card, model_file, pretrained_names, sha256_of
@@ -55,7 +55,15 @@ def load_wanted(wanted: Wanted, device: str) -> tuple[AnySampler, Boltzmann, str
 
 def _asked(wanted: Wanted, own: Boltzmann) -> Boltzmann:
     """Return the target that the settings describe, the model's own where they say nothing."""
-    lattice = lattice_energy(own).lattice
+    lattice = lattice_of(own)
+    if lattice is None:
+        if other := set(wanted.system) - {"beta", "n_spins"}:
+            raise ValueError(
+                f"{wanted.model} is not on a lattice: it cannot be compared with {min(other)}; leave it out"
+            )
+        if wanted.system.get("n_spins", own.n_spins) != own.n_spins:
+            raise ValueError(f"{wanted.model} has {own.n_spins} spins, not {wanted.system['n_spins']}")
+        return own.at(wanted.system.get("beta", own.beta))
     boundary = ",".join(lattice.boundary)
     if wanted.system.get("lattice", str(lattice)).count("x") != str(lattice).count("x"):
         boundary = "periodic"  # one for each axis would not fit the wanted lattice, which is refused as a whole
@@ -78,23 +86,31 @@ def _of_family(wanted: Wanted, path: Path, device: str) -> tuple[HierarchicalSam
 
 
 def _require_agreement(wanted: Wanted, asked: Boltzmann, target: Boltzmann) -> None:
-    lattice, known, needed = lattice_energy(target).lattice, traits(target), traits(asked)
-    for name, value in wanted.system.items():
+    known, needed = traits(target), traits(asked)
+    for setting, value in wanted.system.items():
+        name = setting if setting in known else "coupling"  # the kind of system and its disorder decide the couplings
         if np.array_equal(needed[name], known[name]) or (name == "beta" and wanted.allow_beta_mismatch):
             continue
         advice = ", or give --allow-beta-mismatch to use its nets at this one" if name == "beta" else ""
         raise ValueError(
-            f"{wanted.model} is for another {name} than {value}; it is for {lattice}, {','.join(lattice.boundary)}, "
+            f"{wanted.model} is for another {setting} than {value}; it is for {_described(target)}, "
             f"beta {target.beta!r}: train a model for this system{advice}"
         )
 
 
+def _described(target: Boltzmann) -> str:
+    lattice = lattice_of(target)
+    return f"{target.n_spins} spins" if lattice is None else f"{lattice}, {','.join(lattice.boundary)}"
+
+
 def traits(target: Boltzmann) -> dict[str, Any]:
     """Return what tells one target from another, by the names of the settings."""
-    energy = lattice_energy(target)
+    energy, lattice = pairwise_energy(target), lattice_of(target)
     return {
-        "lattice": energy.lattice.extents,
-        "boundary": energy.lattice.boundary,
+        "n_spins": energy.n_spins,
+        "lattice": lattice and lattice.extents,
+        "boundary": lattice and lattice.boundary,
+        "edges": energy.edges,
         "coupling": energy.couplings,
         "field": energy.fields,
         "beta": target.beta,

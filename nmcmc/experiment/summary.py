@@ -15,8 +15,11 @@ from nmcmc.analysis.compare import Row, to_json
 from nmcmc.analysis.observables import derive
 from nmcmc.analysis.spectrum import predicted_acceptance, predicted_tau_int
 from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.lattice import LatticeEnergy
+from nmcmc.energies.mean_field import CurieWeissEnergy
+from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.known import exact_values
-from nmcmc.experiment.build import lattice_energy, torus_extents
+from nmcmc.experiment.build import pairwise_energy, torus_extents
 from nmcmc.experiment.configurations import Configurations
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.divergence import kl_of_levels
@@ -26,6 +29,8 @@ from nmcmc.types import Chain, Estimate, Floats
 
 KEYS = (
     "command",
+    "system",
+    "n_spins",
     "lattice",
     "boundary",
     "coupling",
@@ -55,14 +60,26 @@ _ROUNDING, _EXACT_ROUNDING = 1e-12, 1e-9
 
 def summarize(command: str, target: Boltzmann, **known: Any) -> dict[str, Any]:
     """Return the dictionary of a command: the given values by name, null for every other key of `KEYS`."""
-    energy = lattice_energy(target)
-    couplings, fields = energy.axis_couplings, energy.fields
+    energy = pairwise_energy(target)
     summary: dict[str, Any] = dict.fromkeys(KEYS)
-    summary |= {"command": command, "lattice": str(energy.lattice), "boundary": ",".join(energy.lattice.boundary)}
-    summary["coupling"] = None if couplings is None else ",".join(f"{j:g}" for j in couplings)
-    summary["field"] = float(fields[0]) if energy.is_uniform else None
-    summary |= {"beta": target.beta, "versions": versions()}
-    return summary | known
+    summary |= {"command": command, "n_spins": energy.n_spins, "beta": target.beta, "versions": versions()}
+    return summary | _system(energy) | known
+
+
+def _system(energy: PairwiseEnergy) -> dict[str, Any]:
+    """Return what a system is, where a few words say it."""
+    if isinstance(energy, CurieWeissEnergy):
+        return {"system": "curie-weiss", "coupling": f"{energy.coupling:g}", "field": energy.field}
+    if not isinstance(energy, LatticeEnergy):
+        return {"system": "pairwise"}
+    couplings, lattice = energy.axis_couplings, energy.lattice
+    return {
+        "system": "lattice",
+        "lattice": str(lattice),
+        "boundary": ",".join(lattice.boundary),
+        "coupling": None if couplings is None else ",".join(f"{j:g}" for j in couplings),
+        "field": float(energy.fields[0]) if energy.is_uniform else None,
+    }
 
 
 def versions() -> dict[str, str]:
@@ -72,15 +89,15 @@ def versions() -> dict[str, str]:
 
 def known_exactly(target: Boltzmann) -> dict[str, float]:
     """Return what is exactly known of a target, name → value; without a field ⟨m⟩ is 0 by symmetry."""
-    energy = lattice_energy(target)
+    energy = pairwise_energy(target)
     return exact_values(energy, target.beta) | ({} if energy.has_field else {"magnetization": 0.0})
 
 
 def chain_estimates(chain: Chain, target: Boltzmann) -> dict[str, Estimate]:
     """Return the estimates of all observables of a chain."""
-    energy = lattice_energy(target)
+    energy = pairwise_energy(target)
     # The second-moment correlation length is that of the symmetric phase: in a field it would measure ⟨m⟩.
-    extents = None if energy.has_field else torus_extents(energy.lattice)
+    extents = None if energy.has_field else torus_extents(target)
     return derive(chain.series, energy.n_spins, target.beta, extents)
 
 

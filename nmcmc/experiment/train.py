@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, flat_fields, to_toml, value_of
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.experiment.build import build_objective, build_sampler, build_target, default_objective, lattice_energy
+from nmcmc.experiment.build import build_objective, build_sampler, build_target, default_objective, pairwise_energy
 from nmcmc.experiment.growth import Growth
 from nmcmc.experiment.levels import LEVEL_STEPS, train_levels
 from nmcmc.experiment.options import Options
@@ -66,6 +66,8 @@ class TrainingJob:
             return None
         if self.grown_from:
             return "every net was taken over from another model: there is nothing to train"
+        if self.net.sampler == "cw-n":
+            return "the network is exact: there is nothing to train, and all draws have the same weight"
         return "the lattice is one exactly summed block: there is nothing to train, and every draw is exact"
 
     def command(self, steps: int) -> str:
@@ -121,7 +123,7 @@ def prepare(
     """
     target = build_target(system)
     rng = Rng(options.seed).child("train", "init")
-    sampler = build_sampler(net, lattice_energy(target), target.beta, rng).to(options.device)
+    sampler = build_sampler(net, pairwise_energy(target), target.beta, rng).to(options.device)
     objective = default_objective(training, sampler)
     if objective == "by-level":
         training = replace(training, steps=training.steps or LEVEL_STEPS)
@@ -192,10 +194,12 @@ def _stagger(job: TrainingJob, steps: int) -> int:
 
 
 def _beta_start(job: TrainingJob) -> float | None:
-    """Return where the annealing of β starts; only MADE trained by reverse KL needs one."""
-    if job.net.sampler != "made" or job.objective != "reverse-kl":
+    """Return where the annealing of β starts: MADE trained by reverse KL needs it, other dense nets if asked for."""
+    if job.net.sampler == "hierarchical" or job.objective != "reverse-kl":
         return None
-    return job.training.anneal_from if job.training.anneal_from >= 0 else job.target.beta / 2
+    if job.training.anneal_from >= 0:
+        return job.training.anneal_from
+    return job.target.beta / 2 if job.net.sampler == "made" else None
 
 
 def _show(bar: tqdm[Any], done: int, record: dict[str, float]) -> None:

@@ -119,6 +119,8 @@ def load_family(family: str | Path, device: str = "cpu") -> tuple[Family, dict[s
     """
     header, tensors = open_sealed(family_file(family), FORMAT, VERSION)
     energy = energy_of(header, tensors)
+    if not isinstance(energy, LatticeEnergy):
+        raise ValueError(f"{family} is not on a lattice; families are")
     stacked = {name.removeprefix("knots."): t for name, t in tensors.items() if name.startswith("knots.")}
     knots = [
         _built(energy, beta, header["options"], {name: t[k] for name, t in stacked.items()}).to(device)

@@ -12,14 +12,37 @@ import torch
 from nmcmc.atomic import atomic
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.energies.mean_field import all_pairs, fastest
+from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
+from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
+from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.sealed import seal, unseal
 from nmcmc.types import CorruptFileError
 
-AnySampler: TypeAlias = HierarchicalSampler | MADESampler
-KINDS: dict[str, type[AnySampler]] = {"hierarchical": HierarchicalSampler, "made": MADESampler}
+AnySampler: TypeAlias = (
+    HierarchicalSampler
+    | MADESampler
+    | ExactCurieWeissSampler
+    | InfiniteCurieWeissSampler
+    | OneParameterSampler
+    | OneLayerSampler
+    | ReplicaSampler
+    | CavitySampler
+)
+KINDS: dict[str, type[AnySampler]] = {
+    "hierarchical": HierarchicalSampler,
+    "made": MADESampler,
+    "cw-n": ExactCurieWeissSampler,
+    "cw-inf": InfiniteCurieWeissSampler,
+    "one-parameter": OneParameterSampler,
+    "one-layer": OneLayerSampler,
+    "sk-krsb": ReplicaSampler,
+    "cavity": CavitySampler,
+}
 FORMAT, VERSION = "nmcmc-model", 1
 
 
@@ -29,30 +52,24 @@ def kind_of(sampler: AnySampler) -> str:
 
 
 def to_bytes(sampler: AnySampler, notes: Mapping[str, Any] | None = None) -> bytes:
-    """Return a sampler on a lattice as the content of a safetensors file; the same sampler gives the same bytes.
+    """Return a sampler as the content of a safetensors file; the same sampler gives the same bytes.
+
+    Of systems off lattices edges, couplings, fields and offset are kept, as `energies.mean_field.fastest` takes them.
 
     Parameters
     ----------
-    sampler : its energy must be a `LatticeEnergy`. notes : JSON values to keep with it, such as seed and command.
-
-    Raises
-    ------
-    ValueError : if the energy is not on a lattice.
+    sampler : what to keep. notes : JSON values to keep with it, such as seed and command.
     """
     energy = sampler.energy
-    if not isinstance(energy, LatticeEnergy):
-        raise ValueError(f"the energy is a {type(energy).__name__}; only samplers on a lattice can be stored")
     tensors = {f"model.{name}": tensor for name, tensor in sampler.state_dict().items()} | energy_tensors(energy)
     header = {
         "format": FORMAT,
         "version": VERSION,
         "sampler": kind_of(sampler),
         "options": sampler.options,
-        "extents": energy.lattice.extents,
-        "boundary": energy.lattice.boundary,
         "beta": sampler.beta,
         "notes": dict(notes or {}),
-    }
+    } | _shape_of(energy)
     return seal(tensors, json.dumps(header, sort_keys=True))
 
 
@@ -109,26 +126,47 @@ def _opened(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return json.loads(text), tensors
 
 
-def energy_tensors(energy: LatticeEnergy) -> dict[str, torch.Tensor]:
-    """Return couplings and fields as a file keeps them."""
-    return {"target.couplings": torch.from_numpy(energy.couplings), "target.fields": torch.from_numpy(energy.fields)}
+def _shape_of(energy: PairwiseEnergy) -> dict[str, Any]:
+    """Return what the header says of an energy; the edges of a complete graph in its usual order are not kept."""
+    if isinstance(energy, LatticeEnergy):
+        return {"extents": energy.lattice.extents, "boundary": energy.lattice.boundary}
+    return {"n_spins": energy.n_spins, "offset": energy.offset, "complete": _is_complete(energy)}
 
 
-def energy_of(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> LatticeEnergy:
-    """Return the energy of a file: extents and boundary from its header, couplings and fields from its tensors."""
-    lattice = Lattice(tuple(header["extents"]), tuple(header["boundary"]))
-    return LatticeEnergy(lattice, tensors["target.couplings"].numpy(), tensors["target.fields"].numpy())
+def _is_complete(energy: PairwiseEnergy) -> bool:
+    n_pairs = energy.n_spins * (energy.n_spins - 1) // 2
+    return len(energy.edges) == n_pairs and bool((energy.edges == all_pairs(energy.n_spins)).all())
+
+
+def energy_tensors(energy: PairwiseEnergy) -> dict[str, torch.Tensor]:
+    """Return couplings and fields, and edges that the header does not tell, as a file keeps them."""
+    kept = {"target.couplings": torch.from_numpy(energy.couplings), "target.fields": torch.from_numpy(energy.fields)}
+    if not isinstance(energy, LatticeEnergy) and not _is_complete(energy):
+        kept["target.edges"] = torch.from_numpy(energy.edges)
+    return kept
+
+
+def energy_of(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> PairwiseEnergy:
+    """Return the energy of a file: its shape from the header, couplings, fields and edges from its tensors."""
+    couplings, fields = tensors["target.couplings"].numpy(), tensors["target.fields"].numpy()
+    if "extents" in header:
+        return LatticeEnergy(Lattice(tuple(header["extents"]), tuple(header["boundary"])), couplings, fields)
+    n_spins = len(fields)
+    edges = all_pairs(n_spins) if header["complete"] else tensors["target.edges"].numpy()
+    return fastest(n_spins, edges, couplings, fields, header["offset"])
 
 
 def at_beta(sampler: AnySampler, beta: float) -> AnySampler:
-    """Return a sampler with the same nets whose exact leaves, if it has any, are those of another β."""
-    other = type(sampler)(sampler.energy, beta, **sampler.options, rng=Rng(0))  # type: ignore[arg-type]
+    """Return a sampler with the same weights at another β: exact leaves, and what is in units of β, are of that one."""
+    kind: Any = type(sampler)
+    other: AnySampler = kind(sampler.energy, beta, **sampler.options, rng=Rng(0))
     other.load_state_dict(sampler.state_dict())
     return other.to(sampler.device)
 
 
 def _rebuild(header: dict[str, Any], tensors: dict[str, torch.Tensor], device: str) -> tuple[AnySampler, Boltzmann]:
     energy = energy_of(header, tensors)
-    sampler = KINDS[header["sampler"]](energy, header["beta"], **header["options"], rng=Rng(0))
+    kind: Any = KINDS[header["sampler"]]
+    sampler: AnySampler = kind(energy, header["beta"], **header["options"], rng=Rng(0))
     sampler.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
     return sampler.to(device), Boltzmann(energy, header["beta"])

@@ -16,7 +16,7 @@ from torch import nn
 from nmcmc.random import Rng
 from nmcmc.training.checkpoint import HasState, TrainingState, load_state, save_state
 from nmcmc.training.objectives import Objective
-from nmcmc.training.schedule import annealed_beta, learning_rate
+from nmcmc.training.schedule import annealed_beta, learning_rate as rise_and_fall
 from nmcmc.types import Floats, Sampler, Target, ThermalTarget
 
 RECORD_NAMES = ("step", "beta", "variational_free_energy", "variational_free_energy_std", "ess_fraction", "seconds")
@@ -42,6 +42,7 @@ class Plan:
     ----------
     steps : optimiser steps.
     learning_rate : peak of the schedule. warmup : steps of linear rise before the cosine falls.
+    schedule : (step, steps, learning_rate, warmup) → rate; the default rises and falls as said.
     clip : largest norm of each net's gradient.
     beta_start : where annealing starts; None trains at the target's β throughout.
     evaluate_every, n_evaluate : a record is made of this many fresh draws whenever so many steps are done; never
@@ -57,6 +58,7 @@ class Plan:
     evaluate_every: int = 100
     n_evaluate: int = 2000
     checkpoint_seconds: float = 10.0
+    schedule: Callable[[int, int, float, int], float] = rise_and_fall
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("evaluate_every", 0), ("n_evaluate", 2)):
@@ -165,7 +167,7 @@ def _make_step(
     rng: Rng,
 ) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(step, plan.steps, plan.learning_rate, plan.warmup)
+        group["lr"] = plan.schedule(step, plan.steps, plan.learning_rate, plan.warmup)
     loss = objective(sampler, target, rng, step)
     _check_finite("loss", loss, step, plan)
     optimizer.zero_grad(set_to_none=True)

@@ -11,6 +11,11 @@ def learning_rate(step: int, n_steps: int, peak: float, warmup: int) -> float:
     return peak * rise * 0.5 * (1 + math.cos(math.pi * step / max(n_steps, 1)))
 
 
+def constant_rate(step: int, n_steps: int, peak: float, warmup: int) -> float:
+    """Return the peak, whatever the step: the schedule of many publications."""
+    return peak
+
+
 def annealed_beta(step: int, n_steps: int, beta: float, start: float, share: float = 0.6) -> float:
     """Return β that rises linearly from ``start`` to ``beta`` over the first ``share`` of all steps, then stays."""
     rise = share * (n_steps - 1)

@@ -6,6 +6,7 @@ import pytest
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.energies.rbm import RestrictedBoltzmannEnergy
 from nmcmc.experiment import build
 from nmcmc.experiment.options import Options
 from nmcmc.experiment.train import prepare, train_stage
@@ -38,8 +39,10 @@ def test_systems_that_are_no_lattice_are_named():
     energy = PairwiseEnergy(3, [(0, 1)])
     with pytest.raises(TypeError, match="the energy is a PairwiseEnergy"):
         build.lattice_energy(Boltzmann(energy, 0.4))
-    with pytest.raises(ValueError, match="not on a lattice"):
-        build.target_of(Model(energy.edges, energy.couplings, energy.fields, 0.4))
+    target = build.target_of(Model(energy.edges, energy.couplings, energy.fields, 0.4))
+    assert build.lattice_of(target) is None
+    with pytest.raises(TypeError, match="the energy is a RestrictedBoltzmannEnergy; this needs a PairwiseEnergy"):
+        build.pairwise_energy(Boltzmann(RestrictedBoltzmannEnergy(np.ones((1, 2))), 0.4))
 
 
 def test_each_sampler_has_its_natural_objective():

@@ -7,12 +7,17 @@ import pytest
 import torch
 from perturbed import perturbed
 
+from nmcmc.energies.disorder import random_regular, sherrington_kirkpatrick
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.energies.mean_field import CurieWeissEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
+from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
-from nmcmc.samplers.store import kind_of, load_sampler, save_sampler, to_bytes
+from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
+from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
+from nmcmc.samplers.store import KINDS, at_beta, kind_of, load_sampler, save_sampler, to_bytes
 from nmcmc.sealed import seal
 from nmcmc.types import CorruptFileError
 
@@ -28,7 +33,17 @@ def disordered():
 SAMPLERS = {
     "hierarchical": lambda: HierarchicalSampler(disordered(), 0.3, leaf=1, width=2, depth=2, rng=Rng(1)),
     "made": lambda: MADESampler(disordered(), 0.3, width=3, depth=1, rng=Rng(1)),
+    "cw-n": lambda: ExactCurieWeissSampler(CurieWeissEnergy(23, 0.7, 0.1, 0.5), 0.3),
+    "cw-inf": lambda: InfiniteCurieWeissSampler(CurieWeissEnergy(23, 0.7), 0.3),
+    "one-parameter": lambda: OneParameterSampler(PairwiseEnergy(5, [(2, 0)], 0.5, [0.1, 0.2, 0.3, 0.4, 0.5], 0.7), 0.3),
+    "one-layer": lambda: OneLayerSampler(sherrington_kirkpatrick(9, 1, 0.2), 0.3),
+    "sk-krsb": lambda: ReplicaSampler(random_regular(20, 3, 1), 0.3, levels=2),
+    "cavity": lambda: CavitySampler(sherrington_kirkpatrick(9, 1), 0.3),
 }
+
+
+def test_every_kind_is_here():
+    assert set(SAMPLERS) == set(KINDS)
 
 
 @pytest.fixture(params=SAMPLERS)
@@ -45,7 +60,10 @@ def path(sampler, tmp_path):
 def same(a, b):
     """Whether two samplers are one: kind, options, target and weights."""
     return (
-        (kind_of(a), a.options, a.beta, a.energy.lattice) == (kind_of(b), b.options, b.beta, b.energy.lattice)
+        (kind_of(a), a.options, a.beta, type(a.energy)) == (kind_of(b), b.options, b.beta, type(b.energy))
+        and getattr(a.energy, "lattice", None) == getattr(b.energy, "lattice", None)
+        and np.array_equal(a.energy.edges, b.energy.edges)
+        and a.energy.offset == b.energy.offset
         and np.array_equal(a.energy.couplings, b.energy.couplings)
         and np.array_equal(a.energy.fields, b.energy.fields)
         and all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
@@ -116,7 +134,6 @@ def test_a_newer_version_is_refused(tmp_path, monkeypatch):
         load_sampler(tmp_path / "model")
 
 
-def test_only_lattices_can_be_stored(tmp_path):
-    with pytest.raises(ValueError, match="the energy is a PairwiseEnergy; only samplers on a lattice"):
-        save_sampler(tmp_path / "model", MADESampler(PairwiseEnergy(3, [(0, 1)]), 0.3, rng=Rng(1)))
-    assert list(tmp_path.iterdir()) == []
+def test_an_exact_net_is_exact_at_another_beta():
+    moved = at_beta(SAMPLERS["cw-n"](), 1.3)
+    assert moved.log_z == ExactCurieWeissSampler(moved.energy, 1.3).log_z

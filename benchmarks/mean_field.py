@@ -1,0 +1,224 @@
+"""How close do networks derived from the Hamiltonian come to the free energy, and to the distribution?
+
+Curie–Weiss of 50, 200 and 800 spins against the sum over magnetisations, Sherrington–Kirkpatrick (SK) of 20 spins
+against enumeration; --only sk-50, sk-100, sk-200 against the net of two levels, as in the publication: Biazzo (2023),
+arXiv:2302.08347. relative_error is (F_q − F)/|F|, or its distance from F_q of SK_2RSB. All nets of SK get the same β,
+steps and draws in one run from the smallest β to the largest; "-long" has three times the steps, "-random" starts at
+random. The exact net and CW_∞ have exact F_q; others are measured from fresh draws by
+E_q[w/Z − 1 − ln w/Z] = KL(q‖p). Every piece (a net of an instance) leaves a file in --parts, so that an interrupted run
+goes on; without --only the groups curie-weiss and sk-20 run, a few minutes of one core.
+"""
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from record import note, parser, record
+
+from nmcmc.analysis import importance
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.disorder import sherrington_kirkpatrick
+from nmcmc.energies.mean_field import CurieWeissEnergy
+from nmcmc.exact.known import exact_values
+from nmcmc.random import Rng
+from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler
+from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, start_at_random
+from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
+from nmcmc.samplers.store import at_beta
+from nmcmc.training.annealing import anneal, brisk
+from nmcmc.training.objectives import reverse_kl
+
+CURIE_WEISS_BETAS, SK_BETAS = (1.0, 1.1, 1.3, 1.5, 2.0), (0.5, 1.0, 1.5, 2.0)
+LADDER = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+PUBLISHED = {  # 10⁴ (F_q − F)/|F| at CURIE_WEISS_BETAS
+    (50, "CW_N"): (0.000, 0.000, 0.001, 0.000, 0.002),
+    (50, "CW_inf"): (15.3, 25.3, 15.7, 3.5, 0.12),
+    (50, "MADE"): (0.15, 0.33, 1.7, 3.2, 1.8),
+    (200, "CW_N"): (0.000, -0.001, 0.003, 0.005, 0.007),
+    (200, "CW_inf"): (12.8, 15.7, 1.7, 0.41, 0.05),
+    (200, "MADE"): (0.43, 2.0, 2.1, 0.54, 0.03),
+    (800, "CW_inf"): (7.0, 3.1, 0.34, 0.08, 0.04),
+}
+SK_NETS = {
+    "one-parameter": OneParameterSampler,
+    "one-layer": OneLayerSampler,
+    "MADE_23": lambda energy, beta: MADESampler(energy, beta, width=3, depth=2, rng=Rng(1)),
+    "SK_RS": partial(ReplicaSampler, levels=0),
+    "SK_1RSB": partial(ReplicaSampler, levels=1),
+    "SK_2RSB": partial(ReplicaSampler, levels=2),
+    "cavity": CavitySampler,
+}
+COMPARISONS = ("SK_RS-random", "SK_1RSB-random", "MADE_23-long")
+GROUPS = ("curie-weiss", "sk-20", "sk-50", "sk-100", "sk-200")
+
+
+def measured(sampler, target, n, rng, exact):
+    """Return free energy, distance and quality from n draws; with the exact log Z the distance is never negative."""
+    with torch.no_grad():
+        draw = sampler.sample(n, rng)
+        weights = (target.log_density(draw.spins) - draw.log_prob).numpy()
+    ess, log_z = importance.ess_fraction(weights), importance.log_z(weights)
+    row = {"log_f": float(weights.mean()), "log_f_error": float(weights.std() / n**0.5), "n_draws": n}
+    row |= {"log_z": log_z.value, "log_z_error": log_z.error, "exact_log_z": exact}
+    row |= {"ess_fraction": ess.value, "ess_error": ess.error}
+    if exact is not None:
+        off = weights - exact
+        distance = np.expm1(off) - off
+        row |= {"relative_error": float(distance.mean() / exact), "error": float(distance.std() / n**0.5 / exact)}
+    return row
+
+
+def curie_weiss_row(sampler, n, beta, net, args, exact_divergence):
+    exact = exact_values(sampler.energy, beta)["log_z"]
+    row = measured(sampler, Boltzmann(sampler.energy, beta), args.draws, Rng(args.seed).child(net, n), exact)
+    if exact_divergence:
+        with torch.no_grad():
+            row |= {"log_f": -float(sampler.divergence()), "log_f_error": 0.0, "error": 0.0}
+        row["relative_error"] = (exact - row["log_f"]) / exact
+    known = PUBLISHED.get((n, net))
+    row["published"] = None if known is None else 1e-4 * known[CURIE_WEISS_BETAS.index(beta)]
+    return {"system": "curie-weiss", "n": n, "beta": beta, "net": net} | row
+
+
+def exact_net(n, args):
+    energy = CurieWeissEnergy(n)
+    return [
+        curie_weiss_row(ExactCurieWeissSampler(energy, beta), n, beta, "CW_N", args, True) for beta in CURIE_WEISS_BETAS
+    ]
+
+
+def infinite_net(n, args):
+    """Minimise the exact divergence, a function of N + 1 parameters, from the physics."""
+    rows = []
+    for beta in CURIE_WEISS_BETAS:
+        sampler = InfiniteCurieWeissSampler(CurieWeissEnergy(n), beta)
+        optimizer = torch.optim.LBFGS(sampler.parameters(), max_iter=args.iterations, line_search_fn="strong_wolfe")
+
+        def closure(sampler=sampler, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = sampler.divergence()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        rows.append(curie_weiss_row(sampler, n, beta, "CW_inf", args, True))
+    return rows
+
+
+def made_net(n, args):
+    """Train the net of two hidden layers along β."""
+    start = MADESampler(CurieWeissEnergy(n), 0.5, width=1 if n > 100 else 2, depth=2, rng=Rng(args.seed))
+    rows, objective = [], partial(reverse_kl, batch=args.batch)
+    plan = brisk((0.5, 0.75, *CURIE_WEISS_BETAS), steps=3 * args.steps)
+    for sampler in anneal(start, Boltzmann(start.energy, 0.5), objective, plan, Rng(args.seed).child(n), at_beta):
+        if sampler.beta in CURIE_WEISS_BETAS:
+            rows.append(curie_weiss_row(sampler, n, sampler.beta, "MADE", args, False))
+    return rows
+
+
+def sk_net(n, instance, net, args):
+    """Train one net on one instance along β, and measure it at SK_BETAS."""
+    energy, name = sherrington_kirkpatrick(n, instance), net.split("-long")[0].split("-random")[0]
+    start, rng = SK_NETS[name](energy, LADDER[0]), Rng(args.seed).child(net, n, instance)
+    if net.endswith("-random"):
+        start_at_random(start, rng.child("start"))
+    plan = brisk(LADDER, steps=args.steps * (3 if net.endswith("-long") else 1))
+    rows, objective = [], partial(reverse_kl, batch=args.batch)
+    for sampler in anneal(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at_beta):
+        if sampler.beta in SK_BETAS:
+            target = Boltzmann(energy, sampler.beta)
+            exact = exact_values(energy, sampler.beta).get("log_z")
+            row = measured(sampler, target, args.draws, rng.child("draws"), exact)
+            rows.append({"system": "sk", "n": n, "beta": sampler.beta, "net": net, "instance": instance} | row)
+    return rows
+
+
+def pieces(args):
+    """Yield the names of all pieces of work, and what does them."""
+    if "curie-weiss" in args.only:
+        for n in (50,) if args.quick else (50, 200, 800):
+            yield f"curie-weiss-{n}-CW_N", partial(exact_net, n, args)
+        for n in () if args.quick else (50, 200, 800):
+            yield f"curie-weiss-{n}-CW_inf", partial(infinite_net, n, args)
+        for n in () if args.quick else (50, 200):
+            yield f"curie-weiss-{n}-MADE", partial(made_net, n, args)
+    for group in args.only:
+        if group.startswith("sk-"):
+            n = int(group.removeprefix("sk-"))
+            nets = ("MADE_23", "SK_1RSB", "cavity") if args.quick else (*SK_NETS, *(COMPARISONS if n == 20 else ()))
+            for instance in range(1, args.instances + 1):
+                for net in nets:
+                    yield f"sk-{n}-{instance}-{net}", partial(sk_net, n, instance, net, args)
+
+
+def rows_of(name, work, args):
+    """Return the rows of a piece, from its file if there is one of the same settings."""
+    settings = {key: getattr(args, key) for key in ("seed", "steps", "batch", "draws", "iterations")}
+    path = args.parts / f"{name}.json"
+    if path.exists() and not args.quick:
+        kept = json.loads(path.read_text())
+        if kept["settings"] == settings:
+            return kept["rows"]
+    began = time.process_time()
+    rows = work()
+    seconds = time.process_time() - began
+    rows = [row | {"seconds": seconds} for row in rows]
+    note(f"{name}: {seconds:.1f} s, ess {', '.join(format(row['ess_fraction'], '.4f') for row in rows)}")
+    if not args.quick:
+        args.parts.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"settings": settings, "rows": rows}))
+    return rows
+
+
+def with_distances(rows):
+    """Give rows without exact log Z their distance from SK_2RSB of the same instance, as the publication does."""
+    reference = {(r["n"], r["beta"], r["instance"]): r["log_f"] for r in rows if r["net"] == "SK_2RSB"}
+    for row in rows:
+        if "relative_error" not in row:
+            base = reference.get((row["n"], row["beta"], row["instance"]))
+            row["relative_error"] = None if base is None else (base - row["log_f"]) / base
+            row["error"] = None if base is None else row["log_f_error"] / base
+    return rows
+
+
+def summary_of(rows):
+    """Return means over instances, one entry per system, size, net and β."""
+    keys = sorted({(r["system"], r["n"], r["net"], r["beta"]) for r in rows})
+    found = []
+    for key in keys:
+        same = [r for r in rows if (r["system"], r["n"], r["net"], r["beta"]) == key]
+        distances = [r["relative_error"] for r in same if r["relative_error"] is not None]
+        entry = dict(zip(("system", "n", "net", "beta"), key, strict=True)) | {"instances": len(same)}
+        entry["relative_error"] = float(np.mean(distances)) if distances else None
+        entry["ess_fraction"] = float(np.mean([r["ess_fraction"] for r in same]))
+        entry["least_ess_fraction"] = min(r["ess_fraction"] for r in same)
+        entry["seconds"] = float(np.mean([r["seconds"] for r in same]))
+        found.append(entry)
+    return found
+
+
+def main():
+    options = parser(__doc__)
+    options.add_argument("--only", nargs="+", choices=GROUPS, default=["curie-weiss", "sk-20"], help="groups to run")
+    options.add_argument("--instances", type=int, default=10, help="SK instances (default 10)")
+    options.add_argument("--steps", type=int, default=100, help="steps at each beta (default 100)")
+    options.add_argument("--batch", type=int, default=300, help="draws per step (default 300)")
+    options.add_argument("--draws", type=int, default=20_000, help="draws for each measurement (default 20000)")
+    options.add_argument("--iterations", type=int, default=300, help="iterations for CW_inf (default 300)")
+    options.add_argument("--parts", type=Path, default=Path("mean-field-parts"), help="folder of finished pieces")
+    args = options.parse_args()
+    if args.quick:
+        args.instances, args.steps, args.draws = 1, 20, 10_000
+    torch.set_num_threads(1)
+    rows = with_distances([row for name, work in pieces(args) for row in rows_of(name, work, args)])
+    args.parts = str(args.parts)
+    missing = [group for group in GROUPS if group not in args.only]
+    record("mean_field", {"rows": rows, "means": summary_of(rows), "not_run": missing, "threads": 1}, args)
+
+
+if __name__ == "__main__":
+    main()

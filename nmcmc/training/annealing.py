@@ -1,0 +1,76 @@
+"""One run over a whole range of temperatures: train at one β, go on from there to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from nmcmc.random import Rng
+from nmcmc.training.loop import Plan, TrainableSampler, train
+from nmcmc.training.objectives import Objective
+from nmcmc.training.schedule import constant_rate
+from nmcmc.types import ThermalTarget
+
+S = TypeVar("S", bound=TrainableSampler)
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """The temperatures of a run, rising in β, and how to train at the first of them and at all others.
+
+    Raises
+    ------
+    ValueError : for no β, or one that is not above the one before.
+    """
+
+    betas: tuple[float, ...]
+    first: Plan
+    others: Plan
+
+    def __post_init__(self) -> None:
+        if not self.betas or any(b <= a for a, b in zip(self.betas, self.betas[1:], strict=False)):
+            raise ValueError(f"betas are {self.betas}; give at least one, each above the one before")
+
+
+def published() -> Annealing:
+    """Return the run of the publication, for batches of 2000: β = 0.1 … 2.0 by 0.05, 5000 steps and then 1000 each.
+
+    Adam at a constant 1e-3. I. Biazzo (2023), arXiv:2302.08347.
+    """
+    plan = Plan(steps=1000, learning_rate=1e-3, clip=1e9, evaluate_every=0, schedule=constant_rate)
+    first = Plan(steps=5000, learning_rate=1e-3, clip=1e9, evaluate_every=0, schedule=constant_rate)
+    return Annealing(tuple(round(0.1 + 0.05 * k, 2) for k in range(39)), first, plan)
+
+
+def brisk(betas: Sequence[float], steps: int = 150, learning_rate: float = 0.01) -> Annealing:
+    """Return a run of few steps at each β, whose rate is ten times that of `published` and falls to 0 at each β."""
+    plan = Plan(steps=steps, learning_rate=learning_rate, warmup=min(20, steps // 5 + 1), evaluate_every=0)
+    return Annealing(tuple(betas), plan, plan)
+
+
+def anneal(
+    sampler: S,
+    target: ThermalTarget,
+    objective: Objective,
+    annealing: Annealing,
+    rng: Rng,
+    at: Callable[[S, float], S],
+) -> Iterator[S]:
+    """Yield the sampler of every β when it is trained; the next one starts from its weights.
+
+    Parameters
+    ----------
+    sampler : where to start; it is not changed. target, objective : as in `loop.train`; β is that of the annealing.
+    rng : the k-th β uses ``rng.child("beta", k)``.
+    at : (sampler, β) → a sampler with the same weights at another β, such as `samplers.store.at_beta`.
+
+    Raises
+    ------
+    FloatingPointError, RuntimeError, ValueError : as `loop.train`.
+    """
+    for k, beta in enumerate(annealing.betas):
+        sampler = at(sampler, beta)
+        plan = annealing.others if k else annealing.first
+        train(sampler, target.at(beta), objective, plan, rng.child("beta", k))
+        yield sampler

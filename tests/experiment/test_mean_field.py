@@ -1,0 +1,142 @@
+"""Systems off lattices through the commands: settings, training, chains, files, exact values."""
+
+import numpy as np
+import pytest
+
+from nmcmc.config import ChainConfig, RunConfig, SamplerConfig, SystemConfig, TrainingConfig
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.disorder import edwards_anderson, random_regular, sherrington_kirkpatrick
+from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.energies.mean_field import CurieWeissEnergy, hopfield
+from nmcmc.experiment import build
+from nmcmc.experiment.commands import (
+    analyze_command,
+    compare_command,
+    evaluate_command,
+    exact_command,
+    sample_command,
+    train_command,
+)
+from nmcmc.experiment.main_job import run_command
+from nmcmc.experiment.models import Wanted
+from nmcmc.experiment.options import Options
+from nmcmc.random import Rng
+from nmcmc.samplers.store import KINDS, kind_of
+
+QUIET = Options(seed=1, device="cpu", resume=False, overwrite=False, quiet=True)
+SYSTEMS = {
+    "curie-weiss": (SystemConfig(system="curie-weiss", n_spins=12, coupling="0.9"), CurieWeissEnergy(12, 0.9)),
+    "sk": (SystemConfig(system="sk", n_spins=12, field=0.1, disorder_seed=3), sherrington_kirkpatrick(12, 3, 0.1)),
+    "hopfield": (SystemConfig(system="hopfield", n_spins=12, patterns=2), hopfield(12, 2, 1)),
+    "edwards-anderson": (
+        SystemConfig("4x4", system="edwards-anderson", disorder="binary"),
+        edwards_anderson(Lattice((4, 4)), 1, "binary"),
+    ),
+    "regular-graph": (SystemConfig(system="regular-graph", n_spins=20, degree=3), random_regular(20, 3, 1)),
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_settings_build_the_system(name):
+    config, expected = SYSTEMS[name]
+    energy = build.build_energy(config)
+    assert type(energy) is type(expected)
+    for part in ("edges", "couplings", "fields"):
+        assert np.array_equal(getattr(energy, part), getattr(expected, part))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_target_survives_the_file(name):
+    target = Boltzmann(SYSTEMS[name][1], 0.7)
+    again = build.target_of(build.build_model(target))
+    spins = 2 * np.random.default_rng(1).integers(0, 2, (9, target.n_spins), dtype=np.int8) - 1
+    np.testing.assert_allclose(again.log_density(spins), target.log_density(spins), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["sk", "edwards-anderson"])
+def test_the_coupling_multiplies_disorder(name):
+    config, expected = SYSTEMS[name]
+    values = {k: getattr(config, k) for k in ("lattice", "field", "system", "n_spins", "disorder", "disorder_seed")}
+    energy = build.build_energy(SystemConfig(**values, coupling="-2"))
+    assert np.array_equal(energy.couplings, -2 * expected.couplings)
+    assert isinstance(energy, LatticeEnergy) == isinstance(expected, LatticeEnergy)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "kind"),
+    [("sk-rs", "sk-krsb"), *((name, name) for name in KINDS if name != "hierarchical")],
+)
+def test_every_sampler_has_a_name(sampler, kind):
+    found = build.build_sampler(SamplerConfig(sampler, width=2), CurieWeissEnergy(6), 0.5, Rng(1))
+    assert kind_of(found) == kind
+    assert getattr(found, "levels", 0) == (1 if sampler == "sk-krsb" else 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"system": "sk"}, "give --n-spins ≥ 2"),
+        ({"n_spins": 12}, "lattice says how many spins there are"),
+        ({"system": "glass"}, "system is 'glass'"),
+        ({"system": "hopfield", "n_spins": 9, "field": 0.1}, "the Hopfield system here has none"),
+        ({"system": "hopfield", "n_spins": 9, "patterns": 0}, "patterns is 0"),
+        ({"system": "regular-graph", "n_spins": 9, "degree": 0}, "degree is 0"),
+        ({"system": "sk", "n_spins": 9, "disorder_seed": -1}, "disorder_seed is -1"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SystemConfig(**settings)
+
+
+def test_samplers_of_other_systems_are_refused():
+    with pytest.raises(ValueError, match="sampler 'cw-n' is for the system 'curie-weiss'"):
+        build.build_sampler(SamplerConfig("cw-n"), sherrington_kirkpatrick(5, 1), 0.5, Rng(1))
+    with pytest.raises(ValueError, match="sampler 'hierarchical' needs a lattice"):
+        build.build_sampler(SamplerConfig(), sherrington_kirkpatrick(5, 1), 0.5, Rng(1))
+    with pytest.raises(ValueError, match="a system 'sk' takes one number"):
+        build.build_energy(SystemConfig(system="sk", n_spins=5, coupling="1,2"))
+
+
+def test_an_exact_net_is_not_trained_and_makes_a_perfect_chain(tmp_path):
+    system = SystemConfig(system="curie-weiss", n_spins=40, beta=1.1)
+    found = train_command(system, SamplerConfig("cw-n"), TrainingConfig(), tmp_path / "m.safetensors", QUIET)
+    assert (found["steps"], found["system"], found["n_spins"]) == (0, "curie-weiss", 40)
+    assert "the network is exact" in found["note"]
+    assert abs(found["log_z"]["value"] - found["log_z"]["exact"]) < 1e-10
+    wanted = Wanted(str(tmp_path / "m.safetensors"), {"n_spins": 40})
+    chain = sample_command(wanted, ChainConfig(400, 4, 0), tmp_path / "c.h5", QUIET)
+    assert chain["acceptance_rate"]["value"] == pytest.approx(1, abs=1e-9)
+    assert analyze_command(tmp_path / "c.h5")["observables"]["m2"]["exact"] == chain["observables"]["m2"]["exact"]
+
+
+def test_a_model_is_held_against_what_it_is_taken_for(tmp_path):
+    system = SystemConfig(system="sk", n_spins=10, beta=0.5)
+    path = tmp_path / "m.safetensors"
+    train_command(system, SamplerConfig("cavity"), TrainingConfig(steps=2, batch=20), path, QUIET)
+    for other, message in (
+        ({"n_spins": 11}, "has 10 spins, not 11"),
+        ({"lattice": "4x4"}, "is not on a lattice: it cannot be compared with lattice"),
+        ({"beta": 0.6}, r"is for another beta than 0.6; it is for 10 spins, beta 0.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluate_command(Wanted(str(path), other), 100, QUIET)
+    assert evaluate_command(Wanted(str(path), {"beta": 0.6}, True), 100, QUIET)["beta"] == 0.6
+
+
+@pytest.mark.parametrize("name", ["sk", "curie-weiss"])
+def test_the_main_job_runs(name, tmp_path):
+    config = RunConfig(
+        SYSTEMS[name][0], SamplerConfig("cavity"), TrainingConfig(steps=5, batch=20), ChainConfig(2000, 4), 500
+    )
+    summary = run_command(config, tmp_path / "run", QUIET)
+    assert summary["baseline"]["name"] == {"sk": "heat-bath", "curie-weiss": "wolff"}[name]
+    assert abs(summary["log_z"]["value"] - summary["log_z"]["exact"]) < 5 * summary["log_z"]["error"]
+    assert "12 spins" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert compare_command(tmp_path / "run" / "run.h5", tmp_path / "run" / "run.h5")["rows"]
+
+
+def test_exact_values_of_large_curie_weiss_systems_are_known():
+    assert exact_command(SystemConfig(system="curie-weiss", n_spins=500, beta=1.1))["log_z"]["value"] > 300
+    with pytest.raises(ValueError, match="no exact value is known for sk of 50 spins"):
+        exact_command(SystemConfig(system="sk", n_spins=50))

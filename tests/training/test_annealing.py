@@ -1,0 +1,43 @@
+from functools import partial
+
+import pytest
+import torch
+
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.disorder import sherrington_kirkpatrick
+from nmcmc.random import Rng
+from nmcmc.samplers.sk import ReplicaSampler
+from nmcmc.samplers.store import at_beta
+from nmcmc.training.annealing import Annealing, anneal, brisk, published
+from nmcmc.training.loop import Plan, train
+from nmcmc.training.objectives import reverse_kl
+
+ENERGY = sherrington_kirkpatrick(6, 1)
+
+
+def test_the_published_run_is_as_published():
+    run = published()
+    assert (run.betas[0], run.betas[-1], len(run.betas)) == (0.1, 2.0, 39)
+    assert (run.first.steps, run.others.steps) == (5000, 1000)
+    assert run.others.schedule(999, 1000, 1e-3, 50) == 1e-3
+
+
+def test_each_beta_goes_on_from_the_one_before():
+    objective, run = partial(reverse_kl, batch=50), brisk((0.5, 0.7), steps=5)
+    start = ReplicaSampler(ENERGY, 0.1, levels=0)
+    found = list(anneal(start, Boltzmann(ENERGY, 9.0), objective, run, Rng(1), at_beta))
+    assert [sampler.beta for sampler in found] == [0.5, 0.7]
+    expected = start
+    for k, beta in enumerate(run.betas):
+        expected = at_beta(expected, beta)
+        train(expected, Boltzmann(ENERGY, beta), objective, run.others, Rng(1).child("beta", k))
+    for a, b in zip(found[1].parameters(), expected.parameters(), strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(start.parameters(), ReplicaSampler(ENERGY, 0.1, levels=0).parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("betas", [(), (0.5, 0.5), (0.5, 0.4)])
+def test_betas_must_rise(betas):
+    with pytest.raises(ValueError, match="each above the one before"):
+        Annealing(betas, Plan(1), Plan(1))
