@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from nmcmc.analysis.autocorrelation import Autocorrelation, autocorrelation
 from nmcmc.analysis.compare import Row
+from nmcmc.analysis.windows import rho_error
 from nmcmc.notation import compact
 from nmcmc.types import Estimate, Floats, Spins
 
@@ -295,18 +296,12 @@ def _curve(axes: Axes, k: int, rho: Floats, error: Floats, label: str) -> None:
 
 
 def _rho_error(found: Autocorrelation, n: int, max_lag: int) -> Floats:
-    """Return the one-σ error of ρ(t) for t = 0 … max_lag: √(Σ_k (ρ(k+t) + ρ(k−t) − 2ρ(k)ρ(t))²/n).
-
-    Reference: M. Lüscher (2005), hep-lat/0409106, eq. E.11.
-    """
+    """Return the one-σ error of ρ(t) for t = 0 … max_lag."""
     reach = max_lag + min(found.window, MAX_LAG)
     rho = np.zeros(reach + max_lag + 1)
     kept = min(2 * found.window + 1, len(found.rho), len(rho))  # beyond, ρ is noise
     rho[:kept] = found.rho[:kept]
-    k = np.arange(1, reach + 1)
-    squares = [(rho[k + t] + rho[np.abs(k - t)] - 2 * rho[k] * rho[t]) ** 2 for t in range(max_lag + 1)]
-    error: Floats = np.sqrt(np.sum(squares, axis=1) / n)
-    return error
+    return np.array([rho_error(rho, t, n) for t in range(max_lag + 1)])
 
 
 def _magnetization_bins(n_spins: int) -> Floats:

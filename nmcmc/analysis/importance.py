@@ -11,7 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from nmcmc.analysis.autocorrelation import checked_series, estimate_mean, linearise
+from nmcmc.analysis.autocorrelation import (
+    checked_series,
+    curvature_bias,
+    estimate_mean,
+    linearise,
+    without_bias,
+)
 from nmcmc.analysis.observables import formulas, moments
 from nmcmc.types import Estimate, Floats
 
@@ -117,7 +123,10 @@ def importance_mean(values: Floats, log_weight: Floats) -> Estimate:
 
 
 def importance_function(function: Callable[..., float], values_list: Sequence[Floats], log_weight: Floats) -> Estimate:
-    """Return f(⟨a⟩, ⟨b⟩, …) of self-normalised weighted means, its error by linearisation; arrays (n,)."""
+    """Return f(⟨a⟩, ⟨b⟩, …) of self-normalised weighted means, its error by linearisation; arrays (n,).
+
+    The bias of f at noisy means is removed to second order, as in `autocorrelation.estimate_function`.
+    """
     w = _relative_weights(log_weight)
     share = w / w.mean()
     values_list = [_checked_values(values, w) for values in values_list]
@@ -129,8 +138,10 @@ def importance_function(function: Callable[..., float], values_list: Sequence[Fl
         why = "the quantity or its slope is not finite at the measured means"
         return Estimate(value, math.inf, n=len(w), reliable=False, why=why)
     influence = np.sum([slope * part for slope, part in zip(slopes, influences, strict=True)], axis=0)
-    constant = influence.std() <= _ROUNDING * float(np.abs(slopes) @ np.abs(means))
-    return _iid(value, influence, ["the quantity does not vary"] if constant else dominated(w))
+    if influence.std() <= _ROUNDING * float(np.abs(slopes) @ np.abs(means)):
+        return _iid(value, influence, ["the quantity does not vary"])
+    covariance = np.atleast_2d(np.cov(np.stack(influences))) / len(w)
+    return without_bias(_iid(value, influence, dominated(w)), curvature_bias(function, means, covariance))
 
 
 def mode_drop(log_weight_draws: Floats, log_weight_chain: Floats) -> Estimate:
@@ -204,12 +215,22 @@ def _log_floor(log_weight: Floats) -> float:
 
 
 def _iid(value: float, influence: Floats, reasons: Sequence[str] = (), floor: float = 0.0) -> Estimate:
-    error = float(np.std(influence, ddof=1)) / math.sqrt(len(influence))
-    return Estimate(value, math.hypot(error, floor), n=len(influence), reliable=not reasons, why="; ".join(reasons))
+    """Return a value with the error of the mean of its influence function; the error's own error is from kurtosis."""
+    n, square = len(influence), (influence - influence.mean()) ** 2
+    variance = float(square.mean())
+    error = math.sqrt(variance / (n - 1))
+    error_error = 0.5 * error * float(square.std()) / (variance * math.sqrt(n)) if variance > 0 else 0.0
+    why = "; ".join(reasons)
+    return Estimate(value, math.hypot(error, floor), n=n, reliable=not why, why=why, error_error=error_error)
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:
-    return replace(estimate, value=factor * estimate.value, error=abs(factor) * estimate.error)
+    return replace(
+        estimate,
+        value=factor * estimate.value,
+        error=abs(factor) * estimate.error,
+        error_error=abs(factor) * estimate.error_error,
+    )
 
 
 def _infinite(n: int) -> Estimate:
