@@ -200,7 +200,9 @@ def bins(series: Floats, length: int) -> Floats:
     """Return the means of successive bins of every chain, (n_bins,); draws left over at the start are dropped."""
     n_chains, n_draws = series.shape
     kept = n_draws // length * length
-    return np.ascontiguousarray(series[:, n_draws - kept :]).reshape(n_chains * (kept // length), length).mean(axis=1)
+    rows = np.ascontiguousarray(series[:, n_draws - kept :]).reshape(n_chains * (kept // length), length)
+    means: Floats = rows.mean(axis=1)
+    return means
 
 
 def checked_series(series: Floats) -> Floats:
@@ -216,6 +218,24 @@ def checked_series(series: Floats) -> Floats:
     return series
 
 
+def variance_of_chain_mean(series: Floats) -> float:
+    """Return the variance of one chain's mean from fluctuations within chains, with τ_int at its upper 2 σ."""
+    within = series - series.mean(axis=1, keepdims=True)
+    gamma = autocorrelation_function(within)
+    if gamma[0] <= (_ROUNDING * np.abs(series).max()) ** 2:
+        return 0.0
+    found = _windowed(gamma, series.size, _AUTOMATIC)
+    n_draws = series.shape[1]
+    # Each chain lost its own mean, so the correction of eq. 49 goes with the length of one chain.
+    correction = max(1 - (2 * found.window + 1) / n_draws, 0.1)
+    return float(2 * (found.tau_int + 2 * found.tau_int_error) * gamma[0] / n_draws / correction)
+
+
+def disagreement(series: Floats) -> str:
+    """Say whether the means of chains (n_chains, n_draws) differ by more than they fluctuate themselves, or nothing."""
+    return reliability.disagreement(series.mean(axis=1), variance_of_chain_mean(series)) if len(series) > 1 else ""
+
+
 def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, window: Window) -> Estimate:
     n_draws = fluctuation.shape[1]
     runs = reliability.longest_runs(raw)
@@ -227,25 +247,12 @@ def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: f
         reliability.stuck(runs, n_draws, found.tau_int),
         reliability.too_short(n_draws, found.tau_int),
         "autocorrelations do not decay within half a chain" if found.window == n_draws // 2 else "",
-        reliability.disagreement(fluctuation.mean(axis=1), _variance_of_chain_mean(fluctuation)),
+        disagreement(fluctuation),
     ]
     why = "; ".join(reason for reason in reasons if reason)
     return Estimate(
         value, found.error, found.tau_int, found.tau_int_error, fluctuation.size, not why, why, found.error_error
     )
-
-
-def _variance_of_chain_mean(series: Floats) -> float:
-    """Return the variance of one chain's mean from fluctuations within chains, with τ_int at its upper 2 σ."""
-    within = series - series.mean(axis=1, keepdims=True)
-    gamma = autocorrelation_function(within)
-    if gamma[0] <= (_ROUNDING * np.abs(series).max()) ** 2:
-        return 0.0
-    found = _windowed(gamma, series.size, _AUTOMATIC)
-    n_draws = series.shape[1]
-    # Each chain lost its own mean, so the correction of eq. 49 goes with the length of one chain.
-    correction = max(1 - (2 * found.window + 1) / n_draws, 0.1)
-    return float(2 * (found.tau_int + 2 * found.tau_int_error) * gamma[0] / n_draws / correction)
 
 
 def _windowed(gamma: Floats, n: int, rule: Window) -> Autocorrelation:

@@ -19,6 +19,7 @@ from nmcmc.analysis.autocorrelation import (
     without_bias,
 )
 from nmcmc.analysis.observables import formulas, moments
+from nmcmc.analysis.tails import heavy, pareto_k
 from nmcmc.types import Estimate, Floats
 
 ESS_DRAWS = 10_000
@@ -61,6 +62,11 @@ def ess_fraction(log_weight: Floats) -> Estimate:
     influence = 2 * mean / mean_square * (w - mean) - value / mean_square * (w**2 - mean_square)
     reasons = [f"only {len(w)} draws; ess_fraction needs at least {ESS_DRAWS}"] if len(w) < ESS_DRAWS else []
     return _iid(value, influence, [*reasons, *dominated(w)], floor=_ROUNDING)
+
+
+def weight_tail(log_weight: Floats) -> Estimate:
+    """Return the Pareto shape k of the tail of the weights (`tails.pareto_k`) for log weights (n,)."""
+    return pareto_k(_relative_weights(log_weight))
 
 
 def kl(log_weight: Floats, log_z: float) -> Estimate:
@@ -204,9 +210,10 @@ def _checked_values(values: Floats, w: Floats) -> Floats:
 
 
 def dominated(w: Floats) -> list[str]:
-    """Return a complaint if one of the weights (n,) has more than 5 % of their sum, else nothing."""
+    """Return complaints if one of the weights (n,) has more than 5 % of their sum, or their tail is heavy."""
     share = float(w.max() / w.sum())
-    return [f"one draw carries {100 * share:.0f} % of all weight"] if share > LARGEST_SHARE else []
+    alone = [f"one draw carries {100 * share:.0f} % of all weight"] if share > LARGEST_SHARE else []
+    return alone + heavy(w)
 
 
 def _log_floor(log_weight: Floats) -> float:

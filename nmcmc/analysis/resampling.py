@@ -19,7 +19,7 @@ from nmcmc.analysis import reliability
 from nmcmc.analysis.autocorrelation import bins, checked_series, excess_kurtosis, linearise
 from nmcmc.types import Estimate, Floats
 
-LEAST_BINS, MOST_BINS = 8, 1024
+LEAST_BINS, MOST_BINS = 8, 256
 """Fewer bins say too little about a variance; more cost time and tell nothing new."""
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
@@ -102,7 +102,8 @@ def _lengths(shape: tuple[int, ...]) -> Iterator[int]:
     n_chains, n_draws = shape
     length = max(1, -(-n_draws * n_chains // MOST_BINS))
     yield min(length, max(n_draws // 2, 1))
-    while (longer := max(length + 1, round(1.25 * length))) <= min(n_draws // 2, n_draws * n_chains // (2 * LEAST_BINS)):
+    longest = min(n_draws // 2, n_draws * n_chains // (2 * LEAST_BINS))
+    while (longer := max(length + 1, round(1.25 * length))) <= longest:
         length = longer
         yield length
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from nmcmc.types import Floats
 
@@ -133,7 +134,7 @@ def rho_error(rho: Floats, lag: int, n: int) -> float:
     return math.sqrt(float(np.sum((rho[k + lag] + rho[np.abs(k - lag)] - 2 * rho[k] * rho[lag]) ** 2)) / n)
 
 
-def _stopped(rho: Floats, enough: Floats) -> WindowedSum:
+def _stopped(rho: Floats, enough: npt.NDArray[Any]) -> WindowedSum:
     """Return the sum up to the first lag that is enough, or over all lags; ``enough[0]`` belongs to lag 1."""
     stops = np.flatnonzero(enough)
     window = int(stops[0]) + 1 if stops.size else len(rho) - 1
