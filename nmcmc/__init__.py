@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nmcmc.analysis.compare import compare as compare
     from nmcmc.analysis.importance import ess_fraction as ess_fraction, kl as kl, log_z as log_z
+    from nmcmc.analysis.intervals import interval as interval
+    from nmcmc.analysis.modes import split_rhat as split_rhat
     from nmcmc.analysis.observables import derive as derive, measurements as measurements
     from nmcmc.energies.boltzmann import BETA_CRITICAL as BETA_CRITICAL, Boltzmann as Boltzmann
     from nmcmc.energies.lattice import Lattice as Lattice, LatticeEnergy as LatticeEnergy
@@ -44,6 +46,8 @@ _HOMES = {
         "kl",
         "log_z",
     ),
+    "nmcmc.analysis.intervals": ("interval",),
+    "nmcmc.analysis.modes": ("split_rhat",),
     "nmcmc.analysis.observables": (
         "derive",
         "measurements",

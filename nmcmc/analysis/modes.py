@@ -18,6 +18,8 @@ from nmcmc.types import Estimate, Floats, Spins
 LARGEST_RHAT = 1.01
 """Chains are taken to have mixed up to here (Vehtari et al. 2021), or as long as chance explains more."""
 
+LEAST_DRAWS = 8
+
 
 def split_rhat(series: Floats) -> Estimate:
     """Return R̂ = √((W(n − 1)/n + B/n)/W) of rank-normalised half chains, the larger one of a and |a − median|.
@@ -104,8 +106,8 @@ def normal_scores(values: Floats) -> Floats:
 
 def _halves(series: Floats) -> Floats:
     n_draws = series.shape[1]
-    if n_draws < 8:
-        raise ValueError(f"chains have {n_draws} draws; split R̂ needs at least 8")
+    if n_draws < LEAST_DRAWS:
+        raise ValueError(f"chains have {n_draws} draws; split R̂ needs at least {LEAST_DRAWS}")
     return np.concatenate([series[:, : n_draws // 2], series[:, (n_draws + 1) // 2 :]])
 
 
