@@ -40,6 +40,8 @@ def record(name, result, args, packages=()):
         "versions": {"python": platform.python_version()} | {p: _version(p) for p in (*PACKAGES, *packages)},
         "result": result,
     }
+    if "rows" in result:  # a table is found without knowing the benchmark
+        whole["rows"] = result["rows"]
     text = json.dumps(whole, indent=1, allow_nan=False)
     if not args.quick:
         folder = ROOT / "benchmarks" / "results"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nmcmc.analysis.compare import compare as compare
     from nmcmc.analysis.importance import ess_fraction as ess_fraction, kl as kl, log_z as log_z
+    from nmcmc.analysis.intervals import interval as interval
+    from nmcmc.analysis.modes import split_rhat as split_rhat
     from nmcmc.analysis.observables import derive as derive, measurements as measurements
     from nmcmc.annealing import anneal as anneal, schedule as schedule
     from nmcmc.dimod_sampler import AnnealingSampler as AnnealingSampler
@@ -63,6 +65,8 @@ _HOMES = {
         "kl",
         "log_z",
     ),
+    "nmcmc.analysis.intervals": ("interval",),
+    "nmcmc.analysis.modes": ("split_rhat",),
     "nmcmc.analysis.observables": (
         "derive",
         "measurements",

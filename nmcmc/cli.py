@@ -126,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     _model(evaluate)
     evaluate.add_argument("--n-samples", type=whole_number, default=20_000, help="fresh draws (default 20000)")
     evaluate.add_argument("--levels", action="store_true", help="also the share of every net in KL(q‖p)")
+    text = "also chains that start in every phase, and the share of the target that the sampler covers"
+    evaluate.add_argument("--modes", action="store_true", help=text)
     _output(evaluate, None, "also write the JSON here", required=False)
 
     scan = _command(commands, "scan", _scan, "thermodynamics over a range of beta from fresh draws of a family")
@@ -340,7 +342,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
 
     wanted = _wanted(options)
     return _also_written(
-        lambda: evaluate_command(wanted, options.n_samples, _options(options), options.levels), options
+        lambda: evaluate_command(wanted, options.n_samples, _options(options), options.levels, options.modes), options
     )
 
 

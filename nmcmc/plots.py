@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 
 from nmcmc.analysis.autocorrelation import Autocorrelation, autocorrelation
 from nmcmc.analysis.compare import Row
+from nmcmc.analysis.reliability import TAUS_NEEDED
+from nmcmc.analysis.scales import TauGrowth
+from nmcmc.analysis.windows import rho_error
 from nmcmc.notation import compact
 from nmcmc.types import Estimate, Floats, Spins
 
@@ -220,6 +223,42 @@ def scan(rows: Sequence[Mapping[str, Any]], exact: Mapping[str, Floats]) -> Figu
     return figure
 
 
+def overlap_histogram(overlaps: Mapping[str, Floats], n_spins: int) -> Figure:
+    """Plot the distribution of the overlap of replicas (`modes.replica_overlaps`): label → values of any shape."""
+    figure = magnetization_histogram(overlaps, n_spins)
+    (axes,) = figure.axes
+    axes.set_xlabel(r"overlap of two chains $q = \sum_i s_i s'_i/N$")
+    axes.set_title("Distribution of the overlap")
+    return figure
+
+
+def tau_against_length(growths: Mapping[str, TauGrowth]) -> Figure:
+    """Plot τ_int with errors against the length of chains that it comes from: label → `scales.tau_against_length`."""
+    figure, (axes,) = _figure(1, "draws per chain")
+    for k, (label, growth) in enumerate(growths.items()):
+        known = np.isfinite(growth.tau_int)
+        axes.errorbar(
+            growth.n_draws[known],
+            growth.tau_int[known],
+            growth.tau_int_error[known],
+            color=CYCLE[k % len(CYCLE)],
+            marker=MARKERS[k % len(MARKERS)],
+            markersize=4,
+            capsize=3,
+            label=label if known.any() else f"{label}: does not vary",
+        )
+    draws = np.concatenate([growth.n_draws for growth in growths.values()])
+    reach = axes.get_ylim()
+    edge = np.array([draws.min(), draws.max()])
+    axes.plot(edge, edge / TAUS_NEEDED, color=INK, linewidth=0.8, linestyle=":", label=f"$n/{TAUS_NEEDED}$")
+    axes.set_ylim(0, reach[1])
+    axes.set_xscale("log", base=2)
+    axes.set_ylabel(r"$\tau_{int}$ (updates)")
+    axes.set_title("Does the autocorrelation time settle as chains grow?")
+    _legend(axes)
+    return figure
+
+
 def _scanned(axes: Axes, name: str, beta: Floats, facts: Mapping[str, Floats], exact: Mapping[str, Floats]) -> None:
     _style(axes)
     if name in exact:
@@ -295,18 +334,12 @@ def _curve(axes: Axes, k: int, rho: Floats, error: Floats, label: str) -> None:
 
 
 def _rho_error(found: Autocorrelation, n: int, max_lag: int) -> Floats:
-    """Return the one-σ error of ρ(t) for t = 0 … max_lag: √(Σ_k (ρ(k+t) + ρ(k−t) − 2ρ(k)ρ(t))²/n).
-
-    Reference: M. Lüscher (2005), hep-lat/0409106, eq. E.11.
-    """
+    """Return the one-σ error of ρ(t) for t = 0 … max_lag."""
     reach = max_lag + min(found.window, MAX_LAG)
     rho = np.zeros(reach + max_lag + 1)
     kept = min(2 * found.window + 1, len(found.rho), len(rho))  # beyond, ρ is noise
     rho[:kept] = found.rho[:kept]
-    k = np.arange(1, reach + 1)
-    squares = [(rho[k + t] + rho[np.abs(k - t)] - 2 * rho[k] * rho[t]) ** 2 for t in range(max_lag + 1)]
-    error: Floats = np.sqrt(np.sum(squares, axis=1) / n)
-    return error
+    return np.array([rho_error(rho, t, n) for t in range(max_lag + 1)])
 
 
 def _magnetization_bins(n_spins: int) -> Floats:

@@ -21,7 +21,9 @@ FIGURES = (
     "log_weight_histogram",
     "observable_comparison",
     "autocorrelation_functions",
+    "tau_against_length",
     "magnetization_histogram",
+    "overlap_histogram",
     "configurations",
 )
 """Figures that the page explains, in its order; each is named after the function of `nmcmc.plots` that draws it."""

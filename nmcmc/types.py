@@ -169,6 +169,7 @@ class Estimate:
 
     ``tau_int`` = ½ + Σ_{t≥1} ρ(t) in updates (½ for independent draws); ``n`` counts all draws that entered.
     ``reliable`` is False, and ``why`` says why, when the error cannot be believed (stuck or too short chain …).
+    ``error_error`` is the one-σ error of the error, 0 where that is taken for known.
     """
 
     value: float
@@ -178,6 +179,7 @@ class Estimate:
     n: int = 0
     reliable: bool = True
     why: str = ""
+    error_error: float = 0.0
 
     def deviation(self, exact: float) -> float:
         """Return (value − exact)/error; ±inf if the error is 0 and the values differ."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nmcmc.analysis import reliability
+from nmcmc.analysis.windows import AutomaticWindow, Window
 from nmcmc.types import Estimate, Floats
 
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
+_AUTOMATIC = AutomaticWindow()
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,9 @@ class Autocorrelation:
     ----------
     rho : normalised autocorrelation function Γ(t)/Γ(0) for t = 0 … n_draws // 2.
     window : lag W at which the sum over ρ stops.
-    tau_int, tau_int_error : ½ + Σ_{t=1}^{W} ρ(t) in updates, and its one-σ error.
-    error, error_error : one-σ error of the mean over all chains, and the error of that error.
+    tau_int, tau_int_error : ½ + Σ_{t=1}^{W} ρ(t) in updates, with the tail if the window has one; its one-σ error.
+    error, error_error : one-σ error of the mean over all chains, and the error of that error (eq. 42, and a part that
+        comes from the series' kurtosis).
     """
 
     rho: Floats
@@ -64,30 +67,39 @@ def autocorrelation_function(series: Floats, max_lag: int | None = None) -> Floa
     return gamma
 
 
-def autocorrelation(series: Floats, s: float = 1.5) -> Autocorrelation:
+def autocorrelation(series: Floats, window: Window = _AUTOMATIC) -> Autocorrelation:
     """Return ρ(t), τ_int = ½ + Σ_{t=1}^{W} ρ(t), the error of the mean, their errors, and the window W.
 
-    W is the smallest lag at which exp(−W/τ) < τ/√(WN), with τ = s/ln((2τ_W + 1)/(2τ_W − 1)) (eq. 50–52); below
-    τ_W = ½ (anticorrelated draws) τ_W is mirrored at ½, so that alternating series are summed as far. Γ is
-    corrected for the subtracted mean (eq. 49). If noise makes the sum vanish, W = 0 and τ_int = ½, too large.
+    Γ is corrected for the subtracted mean (eq. 49). If noise makes the sum vanish, W = 0 and τ_int = ½, too large.
 
     Parameters
     ----------
     series : (n_chains, n_draws), n_draws ≥ 4.
-    s : ratio of the decay time of Γ to τ_int that the window assumes, 1 … 2.
+    window : rule that stops the sum: `AutomaticWindow`, `SokalWindow`, or `TailWindow` with a slow mode's tail.
 
     Raises
     ------
-    ValueError, FloatingPointError : as `autocorrelation_function`; ValueError for a series that does not vary or
-        an s that is not positive.
+    ValueError, FloatingPointError : as `autocorrelation_function`; ValueError for a series that does not vary.
     """
     gamma = autocorrelation_function(series)
     if gamma[0] <= (_ROUNDING * np.abs(series).max()) ** 2:
         raise ValueError("the series does not vary; it has no autocorrelation time")
-    return _windowed(gamma, series.size, s)
+    found = _windowed(gamma, series.size, window)
+    spread = 0.5 * found.error * math.sqrt(2 * max(found.tau_int, 0.5) * excess_kurtosis(series) / series.size)
+    return replace(found, error_error=math.hypot(found.error_error, spread))
 
 
-def estimate_mean(series: Floats, s: float = 1.5) -> Estimate:
+def excess_kurtosis(series: Floats) -> float:
+    """Return E[δ⁴]/E[δ²]² − 3 of the fluctuations δ about the common mean, or 0 where it is less.
+
+    A variance from n independent draws has the relative variance (2 + excess)/n. The first part is the Γ-method's for
+    Gaussian series; large fluctuations that come rarely make errors less certain than that.
+    """
+    square = (series - np.mean(series)) ** 2
+    return max(float(np.mean(square**2) / np.mean(square) ** 2) - 3, 0.0)
+
+
+def estimate_mean(series: Floats, window: Window = _AUTOMATIC) -> Estimate:
     """Return ⟨a⟩ ± √(2 τ_int Γ(0)/N) of a series (n_chains, n_draws), with τ_int and a verdict.
 
     The estimate is not reliable, and says why, if a chain stands still, is shorter than 50 τ_int, if its
@@ -107,11 +119,16 @@ def estimate_mean(series: Floats, s: float = 1.5) -> Estimate:
     """
     series = checked_series(series)
     mean = float(series.mean())
-    return _estimate(mean, series - mean, [series], float(np.abs(series).max()), s)
+    return _estimate(mean, series - mean, [series], float(np.abs(series).max()), window)
 
 
-def estimate_function(function: Callable[..., float], series_list: Sequence[Floats], s: float = 1.5) -> Estimate:
+def estimate_function(
+    function: Callable[..., float], series_list: Sequence[Floats], window: Window = _AUTOMATIC
+) -> Estimate:
     """Return f(⟨a⟩, ⟨b⟩, …) with the error and τ_int of its linearised fluctuation Σ_k ∂f/∂a_k (a_k − ā_k) (eq. 14).
+
+    The value is f(ā, b̄, …) less its bias to second order, that of means of finite chains (`curvature_bias`), which is
+    estimated from bins of 2W + 1 draws. The estimate is not reliable where that bias is larger than the error.
 
     Where f or its slope is not finite the value or the error is not either, and the estimate is not reliable.
 
@@ -119,7 +136,7 @@ def estimate_function(function: Callable[..., float], series_list: Sequence[Floa
     ----------
     function : takes one float per series.
     series_list : series of one simulation, all of one shape (n_chains, n_draws).
-    s : as in `autocorrelation`.
+    window : as in `autocorrelation`.
 
     Raises
     ------
@@ -139,7 +156,12 @@ def estimate_function(function: Callable[..., float], series_list: Sequence[Floa
         start=np.zeros(series_list[0].shape),
     )
     scale = float(np.abs(slopes) @ np.abs(means))
-    return _estimate(value, fluctuation, series_list, scale, s)
+    estimate = _estimate(value, fluctuation, series_list, scale, window)
+    if not estimate.error > 0:
+        return estimate
+    length = min(2 * autocorrelation(fluctuation, window).window + 1, series_list[0].shape[1] // 2)
+    columns = np.stack([bins(series, length) for series in series_list])
+    return without_bias(estimate, curvature_bias(function, means, np.atleast_2d(np.cov(columns)) / columns.shape[1]))
 
 
 def linearise(function: Callable[..., float], means: Floats, steps: Floats) -> tuple[float, Floats]:
@@ -151,6 +173,36 @@ def linearise(function: Callable[..., float], means: Floats, steps: Floats) -> t
             shift[k] = steps[k]
             slopes[k] = (function(*(means + shift)) - function(*(means - shift))) / (2 * steps[k])
         return float(function(*means)), slopes
+
+
+def curvature_bias(function: Callable[..., float], means: Floats, covariance: Floats) -> float:
+    """Return E[f(ā)] − f(E[ā]) ≈ ½ Σ_kl ∂²f/∂a_k∂a_l cov(ā_k, ā_l), by differences along the covariance's axes.
+
+    With cov(ā) = Σ_j v_j v_jᵀ this is ½ Σ_j (f(ā + v_j) + f(ā − v_j) − 2f(ā)); NaN where f is not finite there.
+    """
+    sizes, axes = np.linalg.eigh(covariance)
+    steps = (axes * np.sqrt(np.maximum(sizes, 0))).T
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        middle = function(*means)
+        bends = [function(*(means + step)) + function(*(means - step)) - 2 * middle for step in steps]
+    return 0.5 * float(np.sum(bends))
+
+
+def without_bias(estimate: Estimate, bias: float) -> Estimate:
+    """Return the estimate less its bias; one whose bias is larger than its error, or unknown, is not reliable."""
+    if abs(bias) <= estimate.error:
+        return replace(estimate, value=estimate.value - bias)
+    why = "the quantity bends too much within the errors of its means: draw more"
+    return replace(estimate, reliable=False, why=f"{estimate.why}; {why}" if estimate.why else why)
+
+
+def bins(series: Floats, length: int) -> Floats:
+    """Return the means of successive bins of every chain, (n_bins,); draws left over at the start are dropped."""
+    n_chains, n_draws = series.shape
+    kept = n_draws // length * length
+    rows = np.ascontiguousarray(series[:, n_draws - kept :]).reshape(n_chains * (kept // length), length)
+    means: Floats = rows.mean(axis=1)
+    return means
 
 
 def checked_series(series: Floats) -> Floats:
@@ -166,42 +218,47 @@ def checked_series(series: Floats) -> Floats:
     return series
 
 
-def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, s: float) -> Estimate:
-    n_draws = fluctuation.shape[1]
-    runs = reliability.longest_runs(raw)
-    if float(np.mean(fluctuation**2)) <= (_ROUNDING * scale) ** 2:
-        why = reliability.stuck(runs, n_draws, 0.5) or "the quantity does not vary"
-        return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why)
-    found = autocorrelation(fluctuation, s)
-    reasons = [
-        reliability.stuck(runs, n_draws, found.tau_int),
-        reliability.too_short(n_draws, found.tau_int),
-        "autocorrelations do not decay within half a chain" if found.window == n_draws // 2 else "",
-        reliability.disagreement(fluctuation.mean(axis=1), _variance_of_chain_mean(fluctuation, s)),
-    ]
-    why = "; ".join(reason for reason in reasons if reason)
-    return Estimate(value, found.error, found.tau_int, found.tau_int_error, fluctuation.size, not why, why)
-
-
-def _variance_of_chain_mean(series: Floats, s: float) -> float:
+def variance_of_chain_mean(series: Floats) -> float:
     """Return the variance of one chain's mean from fluctuations within chains, with τ_int at its upper 2 σ."""
     within = series - series.mean(axis=1, keepdims=True)
     gamma = autocorrelation_function(within)
     if gamma[0] <= (_ROUNDING * np.abs(series).max()) ** 2:
         return 0.0
-    found = _windowed(gamma, series.size, s)
+    found = _windowed(gamma, series.size, _AUTOMATIC)
     n_draws = series.shape[1]
     # Each chain lost its own mean, so the correction of eq. 49 goes with the length of one chain.
     correction = max(1 - (2 * found.window + 1) / n_draws, 0.1)
     return float(2 * (found.tau_int + 2 * found.tau_int_error) * gamma[0] / n_draws / correction)
 
 
-def _windowed(gamma: Floats, n: int, s: float) -> Autocorrelation:
-    if not s > 0:
-        raise ValueError(f"s is {s}; the window needs s > 0, usually 1 … 2")
+def disagreement(series: Floats) -> str:
+    """Say whether the means of chains (n_chains, n_draws) differ by more than they fluctuate themselves, or nothing."""
+    return reliability.disagreement(series.mean(axis=1), variance_of_chain_mean(series)) if len(series) > 1 else ""
+
+
+def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, window: Window) -> Estimate:
+    n_draws = fluctuation.shape[1]
+    runs = reliability.longest_runs(raw)
+    if float(np.mean(fluctuation**2)) <= (_ROUNDING * scale) ** 2:
+        why = reliability.stuck(runs, n_draws, 0.5) or "the quantity does not vary"
+        return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why)
+    found = autocorrelation(fluctuation, window)
+    reasons = [
+        reliability.stuck(runs, n_draws, found.tau_int),
+        reliability.too_short(n_draws, found.tau_int),
+        "autocorrelations do not decay within half a chain" if found.window == n_draws // 2 else "",
+        disagreement(fluctuation),
+    ]
+    why = "; ".join(reason for reason in reasons if reason)
+    return Estimate(
+        value, found.error, found.tau_int, found.tau_int_error, fluctuation.size, not why, why, found.error_error
+    )
+
+
+def _windowed(gamma: Floats, n: int, rule: Window) -> Autocorrelation:
     rho = gamma / gamma[0]
-    window = _window(rho, n, s)
-    tau = 0.5 + float(np.sum(rho[1 : window + 1]))
+    found = rule(rho, n)
+    window, tau = found.window, found.tau_int + found.tail
     if tau <= 0:
         window, tau = 0, 0.5
     # Γ(t) + C/N for every t, with C = 2τ Γ(0) (eq. 49), then C and Γ(0) anew.
@@ -209,16 +266,10 @@ def _windowed(gamma: Floats, n: int, s: float) -> Autocorrelation:
     tau *= (1 + (2 * window + 1) / n) / (1 + 2 * tau / n)
     error = math.sqrt(variance / n)
     # eq. 42; anticorrelated draws get the error of independent ones, the formula would vanish for them.
-    tau_error = 2 * max(tau, 0.5) * math.sqrt(max(window + 0.5 - tau, 0.5) / n)
-    return Autocorrelation(rho, window, tau, tau_error, error, error * math.sqrt((window + 0.5) / n))
-
-
-def _window(rho: Floats, n: int, s: float) -> int:
-    lags = np.arange(1, len(rho))
-    excess = np.maximum(np.abs(np.cumsum(rho[1:])), 1e-12)
-    tau = s / np.log1p(1 / excess)
-    stops = np.flatnonzero(np.exp(-lags / tau) < tau / np.sqrt(lags * n))
-    return int(lags[stops[0]]) if stops.size else len(rho) - 1
+    tau_error = 2 * max(tau - found.tail, 0.5) * math.sqrt(max(window + 0.5 - tau, 0.5) / n)
+    tau_error = math.hypot(tau_error, found.tail_error)
+    error_error = math.hypot(error * math.sqrt((window + 0.5) / n), 0.5 * error * found.tail_error / tau)
+    return Autocorrelation(rho, window, tau, tau_error, error, error_error)
 
 
 def _fast_length(n: int) -> int:

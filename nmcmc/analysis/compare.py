@@ -45,8 +45,9 @@ def worst(rows: Iterable[Row]) -> float:
 
 
 def to_json(estimate: Estimate) -> dict[str, float | bool | str | None]:
-    """Return the estimate as {value, error, tau_int, tau_int_error, reliable, why}; a number not finite is None."""
-    numbers = {name: _finite(getattr(estimate, name)) for name in ("value", "error", "tau_int", "tau_int_error")}
+    """Return {value, error, error_error, tau_int, tau_int_error, reliable, why}; a number not finite is None."""
+    names = ("value", "error", "error_error", "tau_int", "tau_int_error")
+    numbers = {name: _finite(getattr(estimate, name)) for name in names}
     return {**numbers, "reliable": estimate.reliable, "why": estimate.why}
 
 

@@ -11,8 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from nmcmc.analysis.autocorrelation import checked_series, estimate_mean, linearise
+from nmcmc.analysis.autocorrelation import (
+    checked_series,
+    curvature_bias,
+    estimate_mean,
+    linearise,
+    without_bias,
+)
 from nmcmc.analysis.observables import formulas, moments
+from nmcmc.analysis.tails import heavy, pareto_k
 from nmcmc.types import Estimate, Floats
 
 ESS_DRAWS = 10_000
@@ -55,6 +62,11 @@ def ess_fraction(log_weight: Floats) -> Estimate:
     influence = 2 * mean / mean_square * (w - mean) - value / mean_square * (w**2 - mean_square)
     reasons = [f"only {len(w)} draws; ess_fraction needs at least {ESS_DRAWS}"] if len(w) < ESS_DRAWS else []
     return _iid(value, influence, [*reasons, *dominated(w)], floor=_ROUNDING)
+
+
+def weight_tail(log_weight: Floats) -> Estimate:
+    """Return the Pareto shape k of the tail of the weights (`tails.pareto_k`) for log weights (n,)."""
+    return pareto_k(_relative_weights(log_weight))
 
 
 def kl(log_weight: Floats, log_z: float) -> Estimate:
@@ -117,7 +129,10 @@ def importance_mean(values: Floats, log_weight: Floats) -> Estimate:
 
 
 def importance_function(function: Callable[..., float], values_list: Sequence[Floats], log_weight: Floats) -> Estimate:
-    """Return f(⟨a⟩, ⟨b⟩, …) of self-normalised weighted means, its error by linearisation; arrays (n,)."""
+    """Return f(⟨a⟩, ⟨b⟩, …) of self-normalised weighted means, its error by linearisation; arrays (n,).
+
+    The bias of f at noisy means is removed to second order, as in `autocorrelation.estimate_function`.
+    """
     w = _relative_weights(log_weight)
     share = w / w.mean()
     values_list = [_checked_values(values, w) for values in values_list]
@@ -129,8 +144,10 @@ def importance_function(function: Callable[..., float], values_list: Sequence[Fl
         why = "the quantity or its slope is not finite at the measured means"
         return Estimate(value, math.inf, n=len(w), reliable=False, why=why)
     influence = np.sum([slope * part for slope, part in zip(slopes, influences, strict=True)], axis=0)
-    constant = influence.std() <= _ROUNDING * float(np.abs(slopes) @ np.abs(means))
-    return _iid(value, influence, ["the quantity does not vary"] if constant else dominated(w))
+    if influence.std() <= _ROUNDING * float(np.abs(slopes) @ np.abs(means)):
+        return _iid(value, influence, ["the quantity does not vary"])
+    covariance = np.atleast_2d(np.cov(np.stack(influences))) / len(w)
+    return without_bias(_iid(value, influence, dominated(w)), curvature_bias(function, means, covariance))
 
 
 def mode_drop(log_weight_draws: Floats, log_weight_chain: Floats) -> Estimate:
@@ -193,9 +210,10 @@ def _checked_values(values: Floats, w: Floats) -> Floats:
 
 
 def dominated(w: Floats) -> list[str]:
-    """Return a complaint if one of the weights (n,) has more than 5 % of their sum, else nothing."""
+    """Return complaints if one of the weights (n,) has more than 5 % of their sum, or their tail is heavy."""
     share = float(w.max() / w.sum())
-    return [f"one draw carries {100 * share:.0f} % of all weight"] if share > LARGEST_SHARE else []
+    alone = [f"one draw carries {100 * share:.0f} % of all weight"] if share > LARGEST_SHARE else []
+    return alone + heavy(w)
 
 
 def _log_floor(log_weight: Floats) -> float:
@@ -204,12 +222,22 @@ def _log_floor(log_weight: Floats) -> float:
 
 
 def _iid(value: float, influence: Floats, reasons: Sequence[str] = (), floor: float = 0.0) -> Estimate:
-    error = float(np.std(influence, ddof=1)) / math.sqrt(len(influence))
-    return Estimate(value, math.hypot(error, floor), n=len(influence), reliable=not reasons, why="; ".join(reasons))
+    """Return a value with the error of the mean of its influence function; the error's own error is from kurtosis."""
+    n, square = len(influence), (influence - influence.mean()) ** 2
+    variance = float(square.mean())
+    error = math.sqrt(variance / (n - 1))
+    error_error = 0.5 * error * float(square.std()) / (variance * math.sqrt(n)) if variance > 0 else 0.0
+    why = "; ".join(reasons)
+    return Estimate(value, math.hypot(error, floor), n=n, reliable=not why, why=why, error_error=error_error)
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:
-    return replace(estimate, value=factor * estimate.value, error=abs(factor) * estimate.error)
+    return replace(
+        estimate,
+        value=factor * estimate.value,
+        error=abs(factor) * estimate.error,
+        error_error=abs(factor) * estimate.error_error,
+    )
 
 
 def _infinite(n: int) -> Estimate:

@@ -50,16 +50,20 @@ def too_short(n_draws: int, tau_int: float) -> str:
 
 
 def disagreement(means: Floats, variance_of_mean: float) -> str:
-    """Say whether the chains' means differ at 5 σ, or nothing.
-
-    χ² = Σ_c (ā_c − ā)²/σ² with n_chains − 1 degrees of freedom k, turned into a normal deviate by
-    z = ((χ²/k)^⅓ − 1 + 2/(9k))/√(2/(9k)) (Wilson and Hilferty 1931).
-    """
+    """Say whether the chains' means differ at 5 σ, or nothing: χ² = Σ_c (ā_c − ā)²/σ² with n_chains − 1 degrees."""
     k = len(means) - 1
     if k < 1 or np.ptp(means) == 0:
         return ""
     chi_square = float(np.sum((means - means.mean()) ** 2)) / variance_of_mean if variance_of_mean > 0 else math.inf
-    z = ((chi_square / k) ** (1 / 3) - 1 + 2 / (9 * k)) / math.sqrt(2 / (9 * k))
+    z = chi_square_deviate(chi_square, k)
     if z < DISAGREEMENT_SIGMA:
         return ""
     return f"the means of the {k + 1} chains disagree at {min(z, 999):.0f} sigma: they have not seen the same states"
+
+
+def chi_square_deviate(chi_square: float, k: int) -> float:
+    """Return χ² with k degrees of freedom as a normal deviate, ((χ²/k)^⅓ − 1 + 2/(9k))/√(2/(9k)).
+
+    Reference: E. B. Wilson and M. M. Hilferty, PNAS 17, 684 (1931).
+    """
+    return float(((chi_square / k) ** (1 / 3) - 1 + 2 / (9 * k)) / math.sqrt(2 / (9 * k)))

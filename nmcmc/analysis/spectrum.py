@@ -15,7 +15,9 @@ import math
 
 import numpy as np
 
+from nmcmc.analysis.autocorrelation import linearise
 from nmcmc.analysis.importance import checked_log_weight, dominated
+from nmcmc.analysis.observables import formulas, moments
 from nmcmc.types import Estimate, Floats
 
 _GROUPS = 10
@@ -74,6 +76,52 @@ def predicted_tau_int(values: Floats, log_weight: Floats) -> Estimate:
     error = math.sqrt((_GROUPS - 1) / _GROUPS * float(np.sum((left_out - left_out.mean()) ** 2)))
     why = "; ".join(dominated(np.exp(log_weight - log_weight.max())))
     return Estimate(tau, error, n=len(values), reliable=not why, why=why)
+
+
+def predicted_tau_exp(log_weight: Floats) -> Estimate:
+    """Return τ_exp = −1/ln λ_1, λ_1 = 1 − w̄/w_max, the decay time of the chain's slowest mode, for log weights (n,).
+
+    No observable decays slower, and a `windows.TailWindow` with this τ_exp bounds every τ_int from above, as far as the
+    largest weight has been seen: larger ones among the states that were not drawn make the true τ_exp larger. The
+    error is what the largest of as many draws would scatter by, π/√6 times the mean excess of the ten largest weights
+    over the next one (exponential tail). Not reliable as `predicted_acceptance`.
+    """
+    w = _falling_weights(np.sort(checked_log_weight(log_weight))[::-1])
+    slowest = 1 - min(float(w.mean()), 1.0)
+    tau = -1 / math.log(slowest) if slowest > 0 else 0.0
+    top = w[: min(11, len(w))]
+    scatter = math.pi / math.sqrt(6) * float(np.mean(top[:-1] - top[-1]))
+    # For slow modes τ ≈ w_max/w̄, and w_max is 1 here.
+    error = scatter / float(w.mean())
+    why = "; ".join(dominated(w))
+    return Estimate(tau, error, n=len(w), reliable=not why, why=why)
+
+
+def predict(
+    energies: Floats, magnetizations: Floats, log_weight: Floats, n_spins: int, beta: float
+) -> dict[str, Estimate]:
+    """Return τ_int of every quantity of `importance.derive_importance` that varies, from weighted draws; arrays (n,).
+
+    A function of means has the τ_int of its linearised fluctuation Σ_k ∂f/∂a_k (a_k − ā_k), as in
+    `autocorrelation.estimate_function`.
+    """
+    log_weight = checked_log_weight(log_weight)
+    share = np.exp(log_weight - log_weight.max())
+    share /= share.sum()
+    recorded = moments(np.asarray(energies, dtype=np.float64) / n_spins, np.asarray(magnetizations, dtype=np.float64))
+    predictions = {}
+    for name, (function, names) in formulas(n_spins, beta).items():
+        columns = [recorded[moment] for moment in names]
+        means = np.array([share @ column for column in columns])
+        steps = np.array([column.std() for column in columns]) / math.sqrt(len(share))
+        _, slopes = linearise(function, means, steps)
+        if not np.all(np.isfinite(slopes)):
+            continue
+        fluctuation = np.sum([s * (c - m) for s, c, m in zip(slopes, columns, means, strict=True)], axis=0)
+        scale = float(np.abs(slopes) @ np.abs(means))
+        if float(share @ fluctuation**2) > (_ROUNDING * scale) ** 2:
+            predictions[name] = predicted_tau_int(fluctuation, log_weight)
+    return predictions
 
 
 def _tau_int(values: Floats, log_weight: Floats) -> float:

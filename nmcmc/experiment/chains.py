@@ -84,11 +84,17 @@ def baseline_job(name: str, update: Any, target: Boltzmann, settings: ChainConfi
 
 @dataclass(frozen=True)
 class ChainResult:
-    """A finished chain, where it stands, and the seconds that this process spent on it."""
+    """A finished chain, where it stands, the seconds that this process spent on it, and the updates that it made."""
 
     chain: Chain
     snapshot: Snapshot
     seconds: float
+    updates: int
+
+    @property
+    def seconds_per_update(self) -> float | None:
+        """Seconds for one update of one chain, None if this process made no updates."""
+        return self.seconds / (self.updates * self.chain.n_chains) if self.updates else None
 
 
 def chain_stage(job: ChainJob, store: SegmentStore, options: Options) -> ChainResult:
@@ -101,6 +107,7 @@ def chain_stage(job: ChainJob, store: SegmentStore, options: Options) -> ChainRe
         arrays = dict(snapshot.state)
         state = dataclasses.replace(job.update.init(arrays["spins"]), **arrays)
     left = settings.n_draws - store.n_draws
+    updates = left + (settings.warmup if snapshot is None else 0)
     with options.bar(settings.n_draws, job.title, "draw", store.n_draws) as bar:
         if left > 0:
             size = _segment_draws(settings, job.target.n_spins)
@@ -111,7 +118,7 @@ def chain_stage(job: ChainJob, store: SegmentStore, options: Options) -> ChainRe
                 bar.update(piece.n_draws)
     chain = concatenate(list(store.load()))
     warn_if_stuck(chain)
-    return ChainResult(chain, Snapshot(_arrays(state), rng.state(), len(store)), time.monotonic() - began)
+    return ChainResult(chain, Snapshot(_arrays(state), rng.state(), len(store)), time.monotonic() - began, updates)
 
 
 def _segment_draws(settings: ChainConfig, n_spins: int) -> int:

@@ -16,6 +16,7 @@ from nmcmc.experiment.build import build_model, build_target, build_update, targ
 from nmcmc.experiment.chains import ChainJob, baseline_job, chain_stage, draw_stage, neural_job
 from nmcmc.experiment.growth import Growth
 from nmcmc.experiment.models import Wanted, load_wanted, traits
+from nmcmc.experiment.modes import mode_numbers
 from nmcmc.experiment.options import Options, claim, leftovers_of
 from nmcmc.experiment.summary import summarize
 from nmcmc.experiment.train import TrainingJob, prepare, train_stage
@@ -77,7 +78,7 @@ def sample_command(wanted: Wanted, settings: ChainConfig, out: Path, options: Op
     """Run the neural chain of a stored sampler, write it to ``out``, and return its estimates."""
     sampler, target, weights = load_wanted(wanted, options.device)
     job = neural_job(sampler, target, settings, Rng(options.seed).child("chain"))
-    chain, seconds = _chain_in_file("sample", job, out, options, weights)
+    chain, seconds, each = _chain_in_file("sample", job, out, options, weights)
     return summarize(
         "sample",
         target,
@@ -86,7 +87,7 @@ def sample_command(wanted: Wanted, settings: ChainConfig, out: Path, options: Op
         model=wanted.model,
         out=str(out),
         **numbers.proposal_numbers(chain, target),
-        **numbers.chain_numbers(chain, target),
+        **numbers.chain_numbers(chain, target, each),
     )
 
 
@@ -96,21 +97,21 @@ def baseline_command(
     """Run a chain of a local or cluster update, write it to ``out``, and return its estimates."""
     target = build_target(system)
     job = baseline_job(name, build_update(name, target), target, settings, Rng(options.seed).child("chain"))
-    chain, seconds = _chain_in_file(f"baseline {name}", job, out, options)
+    chain, seconds, each = _chain_in_file(f"baseline {name}", job, out, options)
     return summarize(
         f"baseline {name}",
         target,
         seed=options.seed,
         seconds={"sample": seconds},
         out=str(out),
-        **numbers.chain_numbers(chain, target),
+        **numbers.chain_numbers(chain, target, each),
     )
 
 
 def _chain_in_file(
     command: str, job: ChainJob, out: Path, options: Options, weights_sha256: str = ""
-) -> tuple[Chain, float | None]:
-    """Run a chain through segments beside ``out``, write the one file, and return the chain and the seconds spent."""
+) -> tuple[Chain, float | None, float | None]:
+    """Run a chain through segments beside ``out``, write the one file; return it, its seconds, and those per update."""
     words = {"command": command, "weights_sha256": weights_sha256, "device": options.device}
     config = "".join(f'{name} = "{word}"\n' for name, word in words.items()) + to_toml(job.settings)
     model = build_model(job.target)
@@ -120,17 +121,19 @@ def _chain_in_file(
         record = read(out)
         if fingerprint(record.model, record.seed, record.config_toml) != mark:
             raise ValueError(f"{out} holds a chain with other settings; give the same, another --out, or --overwrite")
-        return record.chain, None
+        return record.chain, None, None
     store = SegmentStore(folder, mark)
     result = chain_stage(job, store, options)
     record = Record(result.chain, model, options.seed, config, weights_sha256, snapshot=result.snapshot)
     write(out, {"": record}, overwrite=True)
     store.remove()
-    return result.chain, result.seconds
+    return result.chain, result.seconds, result.seconds_per_update
 
 
-def evaluate_command(wanted: Wanted, n_samples: int, options: Options, levels: bool = False) -> dict[str, Any]:
-    """Return the quality of a stored sampler from fresh draws, and the share of every net in KL if asked for.
+def evaluate_command(
+    wanted: Wanted, n_samples: int, options: Options, levels: bool = False, modes: bool = False
+) -> dict[str, Any]:
+    """Return the quality of a stored sampler from fresh draws; if asked for, shares in KL and whether it misses modes.
 
     Raises
     ------
@@ -139,8 +142,9 @@ def evaluate_command(wanted: Wanted, n_samples: int, options: Options, levels: b
     if n_samples < 100:
         raise ValueError(f"n_samples is {n_samples}; at least 100 draws are needed, 10000 for a reliable ess_fraction")
     sampler, target, _ = load_wanted(wanted, options.device)
-    shares = numbers.level_numbers(sampler, target, Rng(options.seed).child("levels")) if levels else None
-    draws = draw_stage(sampler, target, n_samples, Rng(options.seed).child("evaluate"), options)
+    rng = Rng(options.seed)
+    shares = numbers.level_numbers(sampler, target, rng.child("levels")) if levels else None
+    draws = draw_stage(sampler, target, n_samples, rng.child("evaluate"), options)
     return summarize(
         "evaluate",
         target,
@@ -149,6 +153,7 @@ def evaluate_command(wanted: Wanted, n_samples: int, options: Options, levels: b
         n_samples=n_samples,
         kl_per_level=shares,
         **numbers.draw_numbers(draws, target),
+        **({"modes": mode_numbers(sampler, target, draws["log_weight"], rng.child("modes"))} if modes else {}),
     )
 
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from nmcmc import plots
 from nmcmc.analysis.compare import Row
+from nmcmc.analysis.modes import replica_overlaps
+from nmcmc.analysis.scales import tau_against_length
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment.build import lattice_of
 from nmcmc.types import Chain, Floats
@@ -38,13 +40,24 @@ def figures(
             {label: chain.series["magnetization"] for label, chain in chains.items()}, target.n_spins
         ),
         "autocorrelation_functions": plots.autocorrelation_functions(_series(chains)),
+        "tau_against_length": plots.tau_against_length(
+            {label: tau_against_length(series) for label, series in _series(chains).items()}
+        ),
     }
+    overlaps = _overlaps(chains)
+    if overlaps:
+        drawn["overlap_histogram"] = plots.overlap_histogram(overlaps, target.n_spins)
     if len(training["step"]):
         drawn["training_curve"] = plots.training_curve(_at_final_beta(training, target.beta), free_energy)
     kept, lattice = chains[labels[0]].spins, lattice_of(target)
     if kept is not None and kept.shape[1] and lattice is not None:
         drawn["configurations"] = plots.configurations(kept[:, -1], lattice.extents)
     return {name: plots.png(figure) for name, figure in drawn.items()}
+
+
+def _overlaps(chains: dict[str, Chain]) -> dict[str, Floats]:
+    kept = {label: chain.spins for label, chain in chains.items() if chain.spins is not None}
+    return {label: replica_overlaps(spins) for label, spins in kept.items() if len(spins) > 1 and spins.shape[1]}
 
 
 def _series(chains: dict[str, Chain]) -> dict[str, Floats]:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from nmcmc.analysis.compare import Row, compare, to_json, worst
-from nmcmc.analysis.importance import mode_drop
+from nmcmc.analysis.compare import Row, compare, worst
 from nmcmc.atomic import atomic, check_output, discard, sweep
 from nmcmc.config import ChainConfig, RunConfig, build, differences, read_toml, to_toml
 from nmcmc.energies.boltzmann import Boltzmann
@@ -20,15 +17,16 @@ from nmcmc.experiment import summary as numbers
 from nmcmc.experiment.build import baseline_of, build_model, build_update, lattice_of
 from nmcmc.experiment.chains import ChainJob, ChainResult, baseline_job, chain_stage, draw_stage, neural_job
 from nmcmc.experiment.figures import figures
+from nmcmc.experiment.modes import mode_drop_certificate
 from nmcmc.experiment.options import Options, claim
 from nmcmc.experiment.train import Trained, TrainingJob, prepare, train_stage
 from nmcmc.random import Rng
 from nmcmc.report import write_report
-from nmcmc.samplers.store import AnySampler, save_sampler, to_bytes
+from nmcmc.samplers.store import save_sampler, to_bytes
 from nmcmc.storage.files import write
 from nmcmc.storage.record import Record, fingerprint
 from nmcmc.storage.segments import SegmentStore
-from nmcmc.types import Chain, CorruptFileError, Floats
+from nmcmc.types import CorruptFileError, Floats
 
 KEPT_CONFIGURATIONS = 4096
 CONFIG, MODEL, DATA, SUMMARY, REPORT = FILES = (
@@ -146,13 +144,16 @@ def _with_configurations(chain: ChainConfig) -> ChainConfig:
 
 def _summary(results: Results, out: Path, began: float) -> dict[str, Any]:
     target, trained = results.target, results.trained
-    baseline = numbers.chain_numbers(results.baseline.chain, target)
-    certificate = _mode_drop(trained.sampler, target, results.draws["log_weight"], results.baseline.chain)
+    baseline, neural = (
+        numbers.chain_numbers(result.chain, target, result.seconds_per_update)
+        for result in (results.baseline, results.neural)
+    )
+    certificate = mode_drop_certificate(trained.sampler, target, results.draws["log_weight"], results.baseline.chain)
     return numbers.summarize(
         "run",
         target,
         seed=results.config.seed,
-        **numbers.draw_numbers(results.draws, target) | numbers.chain_numbers(results.neural.chain, target),
+        **numbers.draw_numbers(results.draws, target) | neural,
         baseline={"name": results.baseline_name, **baseline},
         worst_deviation=numbers.finite(worst(results.rows())),
         mode_drop=certificate,
@@ -169,17 +170,6 @@ def _summary(results: Results, out: Path, began: float) -> dict[str, Any]:
         out=str(out),
         report=str(out / REPORT),
     )
-
-
-def _mode_drop(sampler: AnySampler, target: Boltzmann, weights: Floats, chain: Chain) -> dict[str, Any] | None:
-    """Return log of the share of p that the sampler covers, from configurations that the sampler did not propose."""
-    if chain.spins is None or chain.spins.shape[1] < 4:
-        return None
-    spins = chain.spins.reshape(-1, target.n_spins)
-    with torch.no_grad():
-        log_prob = sampler.log_prob(torch.from_numpy(spins).to(sampler.device)).cpu().numpy()
-    log_weight = (target.log_density(spins) - log_prob).reshape(chain.spins.shape[:2])
-    return {**to_json(mode_drop(weights, log_weight)), "exact": 0.0}
 
 
 def _write_files(results: Results, out: Path, summary: dict[str, Any]) -> None:

@@ -11,9 +11,12 @@ import numpy as np
 
 from nmcmc.analysis import importance
 from nmcmc.analysis.autocorrelation import estimate_mean
+from nmcmc.analysis.burn_in import burn_in
 from nmcmc.analysis.compare import Row, to_json
+from nmcmc.analysis.modes import LEAST_DRAWS, share_up, signs_up, split_rhat
 from nmcmc.analysis.observables import derive
-from nmcmc.analysis.spectrum import predicted_acceptance, predicted_tau_int
+from nmcmc.analysis.scales import sweeps_per_update, tau_in_units
+from nmcmc.analysis.spectrum import predict, predicted_acceptance, predicted_tau_exp
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.energies.mean_field import CurieWeissEnergy
@@ -48,6 +51,12 @@ KEYS = (
     "acceptance_rate",
     "predicted_acceptance",
     "predicted_tau_int",
+    "predicted_tau_exp",
+    "pareto_k",
+    "tau_int",
+    "burn_in",
+    "split_rhat",
+    "share_up",
     "mode_drop",
     "observables",
     "seconds",
@@ -106,14 +115,36 @@ def with_exact(estimates: Mapping[str, Estimate], exact: Mapping[str, float]) ->
     return {name: {**to_json(estimate), "exact": exact.get(name)} for name, estimate in estimates.items()}
 
 
-def chain_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
-    """Return what a chain alone tells: n_samples, observables with exact values, acceptance_rate of proposals."""
+def chain_numbers(chain: Chain, target: Boltzmann, seconds_per_update: float | None = None) -> dict[str, Any]:
+    """Return what a chain alone tells: observables with exact values, acceptance_rate of proposals, whether it mixes.
+
+    ``seconds_per_update`` is what one update of one chain took, if that is known.
+    """
+    estimates = chain_estimates(chain, target)
     numbers: dict[str, Any] = {
         "n_samples": chain.n_chains * chain.n_draws,
-        "observables": with_exact(chain_estimates(chain, target), known_exactly(target)),
+        "observables": with_exact(estimates, known_exactly(target)),
     }
     if "accepted" in chain.stats:
         numbers["acceptance_rate"] = to_json(acceptance_rate(chain))
+    sweeps = sweeps_per_update(chain.stats, target.n_spins)
+    shown = [name for name in ("energy_per_spin", "abs_magnetization") if estimates[name].error > 0]
+    numbers["tau_int"] = {name: _units(tau_in_units(estimates[name], sweeps, seconds_per_update)) for name in shown}
+    return numbers | mixing_numbers(chain, target)
+
+
+def _units(taus: Mapping[str, tuple[float, float] | None]) -> dict[str, dict[str, float | None]]:
+    return {unit: {"value": finite(tau[0]), "error": finite(tau[1])} for unit, tau in taus.items() if tau is not None}
+
+
+def mixing_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
+    """Return whether the chains have forgotten their starts and seen the same states: the worst of energy and m."""
+    series = [chain.series["energy"], chain.series["magnetization"]]
+    numbers = {"burn_in": to_json(max((burn_in(each) for each in series), key=lambda e: e.value))}
+    if chain.n_draws >= LEAST_DRAWS:
+        numbers["split_rhat"] = to_json(max((split_rhat(each) for each in series), key=lambda e: e.value))
+    if not lattice_energy(target).has_field and np.any(series[1]):
+        numbers["share_up"] = {**to_json(share_up(series[1])), "exact": 0.5}
     return numbers
 
 
@@ -139,7 +170,9 @@ def weight_numbers(weights: Floats, target: Boltzmann) -> dict[str, Any]:
         "kl": None if log_z is None else to_json(importance.kl(weights, log_z)),
         "var_log_weight": to_json(importance.var_log_weight(weights)),
         "log_z": {**to_json(importance.log_z(weights)), "exact": log_z},
+        "pareto_k": to_json(importance.weight_tail(weights)),
         "predicted_acceptance": to_json(predicted_acceptance(weights)),
+        "predicted_tau_exp": to_json(predicted_tau_exp(weights)),
     }
     if target.beta > 0:
         free = importance.free_energy_per_spin(weights, target.n_spins, target.beta)
@@ -154,10 +187,15 @@ def draw_numbers(draws: Mapping[str, Floats], target: Boltzmann) -> dict[str, An
         draws["energy"], draws["magnetization"], weights, target.n_spins, target.beta
     )
     entropy = importance.entropy_per_spin(draws["energy"], weights, target.n_spins, target.beta)
-    series = {"energy_per_spin": draws["energy"], "abs_magnetization": np.abs(draws["magnetization"])}
+    predictions = predict(draws["energy"], draws["magnetization"], weights, target.n_spins, target.beta)
+    symmetry: dict[str, Any] = {}
+    if not lattice_energy(target).has_field and np.any(draws["magnetization"]):
+        up = importance.importance_mean(signs_up(draws["magnetization"]), weights)
+        symmetry["share_up"] = {**to_json(up), "exact": 0.5}
     return {
         **weight_numbers(weights, target),
-        "predicted_tau_int": {name: _predicted_tau(values, weights) for name, values in series.items()},
+        **symmetry,
+        "predicted_tau_int": {name: _predicted_tau(predictions.get(name)) for name in weighted},
         "entropy_per_spin": {**to_json(entropy), "exact": exact.get("entropy_per_spin")},
         "observables": with_exact(weighted, exact),
     }
@@ -182,12 +220,9 @@ def proposal_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
     return {} if proposals is None else weight_numbers(np.ascontiguousarray(proposals).ravel(), target)
 
 
-def _predicted_tau(values: Floats, weights: Floats) -> dict[str, Any] | None:
-    try:
-        tau = predicted_tau_int(values, weights)
-        return {"value": tau.value, "error": tau.error if np.isfinite(tau.error) else None}
-    except ValueError:  # the values do not vary where there is weight
-        return None
+def _predicted_tau(tau: Estimate | None) -> dict[str, Any] | None:
+    """Return τ_int as a JSON value, null for what does not vary where there is weight."""
+    return None if tau is None else {"value": tau.value, "error": finite(tau.error)}
 
 
 def row_numbers(row: Row) -> dict[str, Any]:

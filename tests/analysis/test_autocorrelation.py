@@ -11,6 +11,7 @@ from nmcmc.analysis.autocorrelation import (
     estimate_function,
     estimate_mean,
 )
+from nmcmc.analysis.windows import AutomaticWindow
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -81,7 +82,7 @@ def test_function_agrees_with_pyerrors():
     theirs = 1 - m4 / (3 * m2**2)
     theirs.gamma_method(S=1.5)
     ours = estimate_function(lambda a, b: 1 - b / (3 * a**2), [m**2, m**4])
-    assert ours.value == pytest.approx(theirs.value, rel=1e-10)
+    assert abs(ours.value - theirs.value) < 0.1 * ours.error  # they keep the bias of f at noisy means
     assert ours.error == pytest.approx(theirs.dvalue, rel=0.01)
     assert ours.tau_int == pytest.approx(theirs.e_tauint["chain"], rel=0.01)
 
@@ -117,7 +118,7 @@ def test_errors_are_calibrated_over_500_experiments(a):
 def test_window_grows_with_s_and_error_of_the_error_is_its_scatter():
     series = ar1(0.8, 100, 4000, seed=8)
     found = [autocorrelation(row[None]) for row in series]
-    assert autocorrelation(series, s=2.0).window > autocorrelation(series, s=1.0).window
+    assert autocorrelation(series, AutomaticWindow(2.0)).window > autocorrelation(series, AutomaticWindow(1.0)).window
     scatter = np.std([f.error for f in found])
     assert np.mean([f.error_error for f in found]) == pytest.approx(scatter, rel=0.5)
     np.testing.assert_allclose([f.rho[0] for f in found], 1)
@@ -202,7 +203,7 @@ def test_bad_shapes_and_lags_raise():
     with pytest.raises(ValueError, match="equal"):
         estimate_function(lambda a, b: a + b, [np.zeros((1, 10)), np.zeros((1, 11))])
     with pytest.raises(ValueError, match="s > 0"):
-        estimate_mean(np.random.default_rng(1).random((1, 100)), s=0)
+        AutomaticWindow(0)
     with pytest.raises(ValueError, match="does not vary"):
         autocorrelation(np.ones((2, 10)))
 

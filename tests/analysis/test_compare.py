@@ -37,6 +37,7 @@ def test_json_has_null_for_numbers_that_are_not_finite():
     assert json.loads(text) == {
         "value": 1.5,
         "error": None,
+        "error_error": 0.0,
         "tau_int": None,
         "tau_int_error": 0.1,
         "reliable": False,
