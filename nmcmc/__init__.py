@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
     from nmcmc.samplers.sk import CavitySampler as CavitySampler, ReplicaSampler as ReplicaSampler
     from nmcmc.samplers.store import load_sampler as load_sampler, save_sampler as save_sampler
+    from nmcmc.samplers.symmetrized import (
+        SymmetrizedSampler as SymmetrizedSampler,
+        translations as translations,
+    )
     from nmcmc.solution import optimize as optimize
     from nmcmc.training.loop import Plan as Plan, train as train
     from nmcmc.training.objectives import (
@@ -123,6 +127,10 @@ _HOMES = {
     "nmcmc.samplers.store": (
         "load_sampler",
         "save_sampler",
+    ),
+    "nmcmc.samplers.symmetrized": (
+        "SymmetrizedSampler",
+        "translations",
     ),
     "nmcmc.solution": ("optimize",),
     "nmcmc.training.loop": (

@@ -215,6 +215,14 @@ def _model(parser: argparse.ArgumentParser) -> None:
         help="use the model's nets at another --beta: leaves and weights are exact for that beta, so the chain still "
         "has no bias; proposals fit less the further it is from the model's own",
     )
+    parser.add_argument(
+        "--translations",
+        type=whole_number,
+        default=1,
+        metavar="K",
+        help="average the model's distribution over K translations of a periodic lattice: the variance of log weights "
+        "falls nearly like 1/K, for K times the work (default 1)",
+    )
 
 
 def _output(
@@ -327,7 +335,9 @@ def _sample(options: argparse.Namespace) -> dict[str, Any]:
 def _wanted(options: argparse.Namespace) -> Any:
     from nmcmc.experiment.models import Wanted
 
-    return Wanted(options.model, _given(options, settings.SystemConfig), options.allow_beta_mismatch)
+    return Wanted(
+        options.model, _given(options, settings.SystemConfig), options.allow_beta_mismatch, options.translations
+    )
 
 
 def _baseline(options: argparse.Namespace) -> dict[str, Any]:

@@ -85,8 +85,8 @@ class Draw:
 class Sampler(Protocol):
     """A normalised distribution q(s) that can be drawn from and evaluated.
 
-    ``sample(n, rng)`` consumes exactly ``rng.uniform((n, n_spins))``: drawing n and then m configurations gives
-    the same spins as drawing n + m at once.
+    ``sample(n, rng)`` consumes uniforms draw by draw, as many for each, one for every spin: drawing n and then m
+    configurations gives the same spins as drawing n + m at once.
     """
 
     @property

@@ -25,10 +25,12 @@ from nmcmc.samplers.partial_fields import FieldSampler, OneLayerSampler, OnePara
 from nmcmc.samplers.pixelcnn import PixelCNNSampler
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.sparse import SparseSampler
+from nmcmc.samplers.symmetrized import SymmetrizedSampler, translations
 
 LATTICE = Lattice((4, 4), ("periodic", "open"))
 GENERATOR = np.random.default_rng(1)
 ENERGY = LatticeEnergy(LATTICE, GENERATOR.normal(size=LATTICE.n_bonds), 0.3 * GENERATOR.normal(size=16))
+UNIFORM = LatticeEnergy(LATTICE, 1.0, 0.2)
 SAMPLERS = {
     MADESampler: lambda: MADESampler(ENERGY, 0.44, width=2, depth=2, rng=Rng(1)),
     HierarchicalSampler: lambda: HierarchicalSampler(ENERGY, 0.44, leaf=3, width=2, rng=Rng(1)),
@@ -40,6 +42,9 @@ SAMPLERS = {
     OneLayerSampler: lambda: OneLayerSampler(ENERGY, 0.44),
     ReplicaSampler: lambda: ReplicaSampler(ENERGY, 0.44, levels=2),
     CavitySampler: lambda: CavitySampler(ENERGY, 0.44),
+    SymmetrizedSampler: lambda: SymmetrizedSampler(
+        HierarchicalSampler(UNIFORM, 0.44, leaf=3, width=2, rng=Rng(1)), translations(UNIFORM, 2)
+    ),
 }
 BASES = {AutoregressiveSampler, CompiledSampler, IncrementalSampler, CountSampler, FieldSampler}
 WITHOUT_WEIGHTS = {ExactCurieWeissSampler}
@@ -106,10 +111,10 @@ def test_two_draws_in_a_row_are_one_long_draw(sampler):
     assert torch.equal(torch.cat([part.log_prob for part in parts]), whole.log_prob)
 
 
-def test_a_draw_consumes_one_uniform_per_spin(sampler):
+def test_a_draw_consumes_one_uniform_per_spin_and_one_for_the_symmetry(sampler):
     first, second = Rng(2), Rng(2)
     sampler.sample(5, first)
-    second.uniform((5, 16))
+    second.uniform((5, 16 + isinstance(sampler, SymmetrizedSampler)))
     assert float(first.uniform((1,))) == float(second.uniform((1,)))
 
 
@@ -124,6 +129,7 @@ def test_the_same_seed_gives_the_same_weights(sampler):
 
 
 def test_options_rebuild_the_shape(sampler):
+    sampler = getattr(sampler, "sampler", sampler)  # an average is made anew from what it averages
     again = type(sampler)(sampler.energy, sampler.beta, **sampler.options, rng=Rng(9))
     again.load_state_dict(sampler.state_dict())
     spins = sampler.sample(20, Rng(2)).spins

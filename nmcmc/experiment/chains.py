@@ -15,17 +15,16 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment.build import observables, pairwise_energy
 from nmcmc.experiment.options import Options
 from nmcmc.random import Rng
-from nmcmc.samplers.store import AnySampler
 from nmcmc.storage.record import Snapshot
 from nmcmc.storage.segments import SegmentStore
-from nmcmc.types import Chain, Floats, Spins
+from nmcmc.types import Chain, Floats, Sampler, Spins
 from nmcmc.updates.independence import Independence
 from nmcmc.updates.run import concatenate, random_start, segments, warm_up, warn_if_stuck
 
 N_SEGMENTS, SEGMENT_SPINS, DRAW_SPINS = 8, 2**28, 2**22
 
 
-def draw_stage(sampler: AnySampler, target: Boltzmann, n: int, rng: Rng, options: Options) -> dict[str, Floats]:
+def draw_stage(sampler: Sampler, target: Boltzmann, n: int, rng: Rng, options: Options) -> dict[str, Floats]:
     """Return energy, magnetization, log_prob, log_density and log_weight of n fresh draws, each (n,)."""
     energy, pieces = pairwise_energy(target), []
     size = max(1, DRAW_SPINS // target.n_spins)
@@ -65,7 +64,7 @@ class ChainJob:
     start: Callable[[Rng], Spins]
 
 
-def neural_job(sampler: AnySampler, target: Boltzmann, settings: ChainConfig, rng: Rng) -> ChainJob:
+def neural_job(sampler: Sampler, target: Boltzmann, settings: ChainConfig, rng: Rng) -> ChainJob:
     """Return the chain whose proposals, and first states, are draws of a sampler."""
 
     def start(stream: Rng) -> Spins:

@@ -78,13 +78,14 @@ def sample_command(wanted: Wanted, settings: ChainConfig, out: Path, options: Op
     """Run the neural chain of a stored sampler, write it to ``out``, and return its estimates."""
     sampler, target, weights = load_wanted(wanted, options.device)
     job = neural_job(sampler, target, settings, Rng(options.seed).child("chain"))
-    chain, seconds, each = _chain_in_file("sample", job, out, options, weights)
+    chain, seconds, each = _chain_in_file("sample", job, out, options, weights, wanted.translations)
     return summarize(
         "sample",
         target,
         seed=options.seed,
         seconds={"sample": seconds},
         model=wanted.model,
+        translations=wanted.translations,
         out=str(out),
         **numbers.proposal_numbers(chain, target),
         **numbers.chain_numbers(chain, target, each),
@@ -109,10 +110,11 @@ def baseline_command(
 
 
 def _chain_in_file(
-    command: str, job: ChainJob, out: Path, options: Options, weights_sha256: str = ""
+    command: str, job: ChainJob, out: Path, options: Options, weights_sha256: str = "", translations: int = 1
 ) -> tuple[Chain, float | None, float | None]:
     """Run a chain through segments beside ``out``, write the one file; return it, its seconds, and those per update."""
     words = {"command": command, "weights_sha256": weights_sha256, "device": options.device}
+    words |= {"translations": str(translations)} if translations > 1 else {}
     config = "".join(f'{name} = "{word}"\n' for name, word in words.items()) + to_toml(job.settings)
     model = build_model(job.target)
     mark = fingerprint(model, options.seed, config)
@@ -150,6 +152,7 @@ def evaluate_command(
         target,
         seed=options.seed,
         model=wanted.model,
+        translations=wanted.translations,
         n_samples=n_samples,
         kl_per_level=shares,
         **numbers.draw_numbers(draws, target),

@@ -11,11 +11,13 @@ import numpy as np
 
 from nmcmc.config import SystemConfig, build
 from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.experiment.build import build_target, lattice_of, pairwise_energy
 from nmcmc.samplers.family import FORMAT as FAMILY, family_file, family_names, load_family
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.pretrained import card, model_file, pretrained_names, sha256_of
 from nmcmc.samplers.store import AnySampler, at_beta, format_of, load_sampler
+from nmcmc.samplers.symmetrized import SymmetrizedSampler, translations
 
 
 @dataclass(frozen=True)
@@ -27,20 +29,33 @@ class Wanted:
     model : its path, or the name of a shipped one; a family will do if the system has a β.
     system : settings that it must agree with, such as its lattice.
     allow_beta_mismatch : whether another β is a wish instead: the same nets, with leaves and target at that β.
+    translations : over how many translations of the lattice to average it.
     """
 
     model: str
     system: Mapping[str, Any]
     allow_beta_mismatch: bool = False
+    translations: int = 1
 
 
-def load_wanted(wanted: Wanted, device: str) -> tuple[AnySampler, Boltzmann, str]:
+def load_wanted(wanted: Wanted, device: str) -> tuple[AnySampler | SymmetrizedSampler, Boltzmann, str]:
     """Return sampler, target and SHA-256 of a model after comparing it with what it is taken for.
 
     Raises
     ------
-    ValueError : if it is for another system. FileNotFoundError, CorruptFileError : as `load_sampler`.
+    ValueError : if it is for another system, or has not so many translations. FileNotFoundError, CorruptFileError : as
+        `load_sampler`.
     """
+    sampler, target, sha256 = _load(wanted, device)
+    if wanted.translations == 1:
+        return sampler, target, sha256
+    energy = target.energy
+    if not isinstance(energy, LatticeEnergy):
+        raise ValueError(f"{wanted.model} is not on a lattice, which alone has translations; leave them out")
+    return SymmetrizedSampler(sampler, translations(energy, wanted.translations)).to(device), target, sha256
+
+
+def _load(wanted: Wanted, device: str) -> tuple[AnySampler, Boltzmann, str]:
     path = family_file(wanted.model) if wanted.model in family_names() else model_file(wanted.model)
     if format_of(path) == FAMILY:
         return (*_of_family(wanted, path, device), sha256_of(path))

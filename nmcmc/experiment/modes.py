@@ -13,15 +13,14 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment import summary as numbers
 from nmcmc.experiment.build import build_update, lattice_energy, observables
 from nmcmc.random import Rng
-from nmcmc.samplers.store import AnySampler
-from nmcmc.types import Chain, Floats, Spins
+from nmcmc.types import Chain, Floats, Sampler, Spins
 from nmcmc.updates.independence import Independence
 from nmcmc.updates.run import run
 
 CHAINS, DRAWS, WARMUP, KEPT = 16, 500, 200, 50
 
 
-def mode_numbers(sampler: AnySampler, target: Boltzmann, weights: Floats, rng: Rng) -> dict[str, Any]:
+def mode_numbers(sampler: Sampler, target: Boltzmann, weights: Floats, rng: Rng) -> dict[str, Any]:
     """Return mode_drop, split_rhat, share_up and acceptance_rate of chains that start in every phase.
 
     A chain of updates that do not know the sampler (Swendsen–Wang clusters, heat bath in a field) gives states of the
@@ -63,9 +62,7 @@ def target_chain(target: Boltzmann, rng: Rng) -> Chain:
     )
 
 
-def mode_drop_certificate(
-    sampler: AnySampler, target: Boltzmann, weights: Floats, chain: Chain
-) -> dict[str, Any] | None:
+def mode_drop_certificate(sampler: Sampler, target: Boltzmann, weights: Floats, chain: Chain) -> dict[str, Any] | None:
     """Return log of the share of p that the sampler covers, from configurations that the sampler did not propose."""
     if chain.spins is None or chain.spins.shape[1] < 4:
         return None

@@ -27,8 +27,7 @@ from nmcmc.experiment.configurations import Configurations
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.divergence import kl_of_levels
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
-from nmcmc.samplers.store import AnySampler
-from nmcmc.types import Chain, Estimate, Floats
+from nmcmc.types import Chain, Estimate, Floats, Sampler
 
 KEYS = (
     "command",
@@ -143,7 +142,7 @@ def mixing_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
     numbers = {"burn_in": to_json(max((burn_in(each) for each in series), key=lambda e: e.value))}
     if chain.n_draws >= LEAST_DRAWS:
         numbers["split_rhat"] = to_json(max((split_rhat(each) for each in series), key=lambda e: e.value))
-    if not lattice_energy(target).has_field and np.any(series[1]):
+    if not pairwise_energy(target).has_field and np.any(series[1]):
         numbers["share_up"] = {**to_json(share_up(series[1])), "exact": 0.5}
     return numbers
 
@@ -189,7 +188,7 @@ def draw_numbers(draws: Mapping[str, Floats], target: Boltzmann) -> dict[str, An
     entropy = importance.entropy_per_spin(draws["energy"], weights, target.n_spins, target.beta)
     predictions = predict(draws["energy"], draws["magnetization"], weights, target.n_spins, target.beta)
     symmetry: dict[str, Any] = {}
-    if not lattice_energy(target).has_field and np.any(draws["magnetization"]):
+    if not pairwise_energy(target).has_field and np.any(draws["magnetization"]):
         up = importance.importance_mean(signs_up(draws["magnetization"]), weights)
         symmetry["share_up"] = {**to_json(up), "exact": 0.5}
     return {
@@ -201,7 +200,7 @@ def draw_numbers(draws: Mapping[str, Floats], target: Boltzmann) -> dict[str, An
     }
 
 
-def level_numbers(sampler: AnySampler, target: Boltzmann, rng: Rng) -> dict[str, Any]:
+def level_numbers(sampler: Sampler, target: Boltzmann, rng: Rng) -> dict[str, Any]:
     """Return the share of every net in KL(q‖p), with borders from configurations of the target, by its key.
 
     Raises

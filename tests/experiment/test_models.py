@@ -13,6 +13,7 @@ from nmcmc.samplers.pretrained import card, pretrained_names
 from nmcmc.samplers.store import at_beta, load_sampler
 from nmcmc.storage.files import read
 
+AVERAGED = "--translations 4"
 SHIPPED = "ising2d-8-critical"
 FEW = "--n-samples 2000"
 CHAIN = "--n-samples 16000 --chains 16 --warmup 50"
@@ -136,3 +137,21 @@ def test_made_may_be_asked_at_another_beta(folder):
 def test_the_cards_are_also_written(folder):
     listed = call("models --json --out cards.json")
     assert json.loads((folder / "cards.json").read_text()) == listed.json
+
+
+def test_a_model_is_averaged_over_translations(folder):
+    """Draws and chains are other ones, and closer to the target; the file of a chain is not one of another average."""
+    plain, averaged = (call(f"evaluate ising2d-64-0.44 --n-samples 2000 {more} --json").json for more in ("", AVERAGED))
+    assert (plain["translations"], averaged["translations"]) == (1, 4)
+    assert averaged["kl"]["value"] < 0.7 * plain["kl"]["value"]
+    assert abs(averaged["log_z"]["value"] - averaged["log_z"]["exact"]) < 5 * averaged["log_z"]["error"]
+    chain = f"sample {SHIPPED} {CHAIN} --out c.h5"
+    assert call(f"{chain} --translations 2").code in (0, 3)
+    assert "holds a chain with other settings" in call(f"{chain} --resume").err
+    assert call(f"{chain} --translations 2 --resume").code in (0, 3)
+
+
+@pytest.mark.parametrize(("k", "message"), [("0", "0 translations are asked for"), ("5", "choose from 1 to 4")])
+def test_there_are_only_so_many_translations(folder, k, message):
+    result = call(f"sample {SHIPPED} {CHAIN} --translations {k} --out c.h5")
+    assert (result.code, message in result.err, list(folder.iterdir())) == (2, True, [])

@@ -55,8 +55,9 @@ class Block:
 
     def log_prob_lines(self, spins: Tensor) -> Tensor:
         """Return log q of all lines given the border, differentiable, (batch,)."""
-        parts = [self.net(group).log_prob(gather(spins, group)) for group in self.parts.lines]
-        return self._total(spins, [part.reshape(len(spins), -1) for part in parts])
+        groups = self.parts.lines
+        parts = [self.net(group).log_prob(gather(spins, group)).reshape(-1, len(group.line)) for group in groups]
+        return self._total(spins, parts)
 
     def log_weight(self, spins: Tensor, log_q_lines: Tensor) -> Tensor:
         """Return the log weight of everything inside, leaves summed out, (batch,)."""
