@@ -60,9 +60,7 @@ def rows_of(model, args):
 
 def main():
     options = parser(__doc__)
-    options.add_argument(
-        "models", nargs="*", default=list(MODELS), help="files or names (default: critical ones)"
-    )
+    options.add_argument("models", nargs="*", default=list(MODELS), help="files or names (default: critical ones)")
     args = options.parse_args()
     torch.set_num_threads(1)
     models = MODELS[:1] if args.quick else args.models

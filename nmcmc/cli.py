@@ -130,6 +130,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--modes", action="store_true", help=text)
     _output(evaluate, None, "also write the JSON here", required=False)
 
+    text = "log Z, free energy and entropy by every estimator, side by side with the exact values"
+    free = _command(commands, "free-energy", _free_energy, text)
+    _model(free, "model file or name of a shipped model; without one only the estimators that start at beta = 0", "?")
+    text = "states of the chain at beta, and draws of the model (default 20000)"
+    free.add_argument("--n-samples", type=whole_number, default=20_000, help=text)
+    _output(free, None, "also write the JSON here", required=False)
+
     scan = _command(commands, "scan", _scan, "thermodynamics over a range of beta from fresh draws of a family")
     scan.add_argument(
         "model", metavar="FAMILY", help="file made by `nmcmc train --betas`, or the name of a shipped one"
@@ -205,9 +212,12 @@ def _settings(parser: argparse.ArgumentParser, *kinds: type, title: str = "") ->
             )
 
 
-def _model(parser: argparse.ArgumentParser) -> None:
+MODEL = "model file, or the name of a shipped model: see `nmcmc models`"
+
+
+def _model(parser: argparse.ArgumentParser, help: str = MODEL, nargs: str | None = None) -> None:
     """Add a stored or shipped model, and the settings that it must agree with."""
-    parser.add_argument("model", metavar="MODEL", help="model file, or the name of a shipped model: see `nmcmc models`")
+    parser.add_argument("model", metavar="MODEL", help=help, nargs=nargs)
     _settings(parser, settings.SystemConfig, title="what the model must be for, if given")
     parser.add_argument(
         "--allow-beta-mismatch",
@@ -364,6 +374,23 @@ def _optimize(options: argparse.Namespace) -> dict[str, Any]:
         return verify_command(options.file, config, options.verify)
     out = options.out or Path(f"{options.file.name}.solution.json")
     return optimize_command(options.file, config, out, _options(options))
+
+
+def _free_energy(options: argparse.Namespace) -> dict[str, Any]:
+    if options.model is None and options.allow_beta_mismatch:
+        raise ValueError("--allow-beta-mismatch is for the nets of a model; name one, or leave it out")
+    system = _config(options, settings.SystemConfig) if options.model is None else None
+    from nmcmc.experiment.build import build_target
+    from nmcmc.experiment.free_energy import free_energy_command
+    from nmcmc.experiment.models import load_wanted
+
+    if system is not None:
+        sampler, target = None, build_target(system)
+    else:
+        sampler, target, _ = load_wanted(_wanted(options), options.device)
+    return _also_written(
+        lambda: free_energy_command(target, sampler, options.n_samples, _options(options), options.model), options
+    )
 
 
 def _models(options: argparse.Namespace) -> dict[str, Any]:

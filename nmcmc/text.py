@@ -40,6 +40,8 @@ def _lines(summary: Mapping[str, Any], indent: str, hidden: tuple[str, ...] = ()
             yield from _rows(value)
         elif name == "scan":
             yield from _scan(value)
+        elif name == "free_energy":
+            yield from _free_energy(value)
         elif name == "checks":
             yield from _checks(value)
         elif isinstance(value, Mapping) and "value" in value:
@@ -110,6 +112,19 @@ def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         cells = "".join(f"{compact(entry['value'], entry.get('error')):>15}" for entry in entries)
         marks = "" if all(entry.get("reliable", True) for entry in entries) else "  UNRELIABLE"
         yield f"{beta:<9.9}{cells}{marks}"
+
+
+def _free_energy(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line per estimator, and one with the exact values."""
+    names = ("log_z", "free_energy_per_spin", "entropy_per_spin")
+    yield f"{'estimator':<{WIDTH}}" + "".join(f"{head:>19}" for head in ("log Z", "F/N", "S/N"))
+    for method, entries in methods.items():
+        cells = "".join(f"{compact(entries[name]['value'], entries[name]['error']):>19}" for name in names)
+        marks = "" if entries["log_z"]["reliable"] else "  UNRELIABLE"
+        yield f"{method:<{WIDTH}}{cells}{marks}"
+    for entries in [*methods.values()][:1]:
+        cells = [entries[name]["exact"] for name in names]
+        yield f"{'exact':<{WIDTH}}" + "".join(f"{compact(None) if v is None else f'{v:.10g}':>19}" for v in cells)
 
 
 def _checks(checks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

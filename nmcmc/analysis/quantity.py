@@ -92,13 +92,13 @@ def mean_of(values: Floats, source: str) -> Quantity:
 
 
 def function_of(function: Callable[..., float], arguments: Sequence[Quantity]) -> Quantity:
-    """Return f(a, b, …) of quantities by linear propagation; slopes are differences over a tenth of an error.
+    """Return f(a, b, …) of quantities by linear propagation; slopes are differences over one naive error.
 
     Where f or a slope is not finite, neither is the value's error, and the reason is given.
     """
-    errors = np.array([argument.estimate().error for argument in arguments])
+    steps = np.array([_scatter(argument) for argument in arguments])
     means = np.array([argument.value for argument in arguments])
-    value, slopes = linearise(function, means, 0.1 * errors)
+    value, slopes = linearise(function, means, steps)
     if not (math.isfinite(value) and np.all(np.isfinite(slopes))):
         return Quantity(value, {}, math.inf, ("the quantity or its slope is not finite at the measured means",))
     total = sum((slope * a for slope, a in zip(slopes.tolist(), arguments, strict=True)), Quantity(0.0))
@@ -120,6 +120,11 @@ def checked_values(values: Floats) -> Floats:
     if not np.all(np.isfinite(values)):
         raise FloatingPointError(f"value {np.flatnonzero(~np.isfinite(values))[0]} is not finite")
     return values
+
+
+def _scatter(quantity: Quantity) -> float:
+    """Return the error that the value would have if all draws were independent."""
+    return math.sqrt(sum(float(np.mean(x**2)) / x.size for x in quantity.influences.values()) + quantity.systematic**2)
 
 
 def _part(influence: Floats) -> Estimate:

@@ -1,0 +1,106 @@
+"""Observables at a β nearby from one chain, and how far that may be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from nmcmc.analysis.autocorrelation import estimate_mean
+from nmcmc.analysis.observables import formulas, moments
+from nmcmc.analysis.quantity import Quantity, checked_values, function_of
+from nmcmc.types import Estimate, Floats
+
+LEAST_STATES = 100.0
+"""Effectively independent states below which a reweighted mean is not believed."""
+
+
+def effective_states(energies: Floats, beta_step: float) -> float:
+    """Return (Σw)²/Σw² / (2 τ_int) of a chain's weights w = exp(−Δβ H), energies (n_chains, n_draws).
+
+    The states that carry the weight at β + Δβ, counted as independent ones: it falls with the overlap of the two energy
+    distributions, like exp(−Δβ² var H) for Gaussian ones.
+    """
+    energies = checked_values(energies)
+    w = _shares(energies, beta_step)
+    tau = estimate_mean(energies).tau_int
+    return float(w.sum() ** 2 / np.sum(w**2)) / (2 * max(tau, 0.5) if math.isfinite(tau) else 1.0)
+
+
+def reweighted(values: Floats, energies: Floats, beta_step: float, source: str = "chain") -> Quantity:
+    """Return ⟨O⟩ at β + Δβ, Σ w O/Σ w with w = exp(−Δβ H), from a chain at β; values and H (n_chains, n_draws).
+
+    Not reliable if fewer than 100 effectively independent states carry the weight, whose error bars then miss what the
+    chain has not visited. A. M. Ferrenberg and R. H. Swendsen, Phys. Rev. Lett. 61, 2635 (1988).
+
+    Raises
+    ------
+    ValueError : for shapes that differ, or too few draws. FloatingPointError : for what is not finite.
+    """
+    values, energies = checked_values(values), checked_values(energies)
+    if values.shape != energies.shape:
+        raise ValueError(f"values have shape {values.shape} and energies {energies.shape}; give those of one chain")
+    w = _shares(energies, beta_step)
+    w = w / w.mean()
+    mean, n = float(np.mean(w * values)), effective_states(energies, beta_step)
+    reasons = (f"only {n:.0f} independent states carry the weight at this beta",) if n < LEAST_STATES else ()
+    return Quantity(mean, {source: w * (values - mean)}, reasons=reasons)
+
+
+def reweighted_function(
+    function: Callable[..., float], values_list: Sequence[Floats], energies: Floats, beta_step: float
+) -> Estimate:
+    """Return f(⟨a⟩, ⟨b⟩, …) at β + Δβ from a chain at β; arrays (n_chains, n_draws)."""
+    return function_of(function, [reweighted(values, energies, beta_step) for values in values_list]).estimate()
+
+
+def reweight(series: Mapping[str, Floats], n_spins: int, beta: float, to_beta: float) -> dict[str, Estimate]:
+    """Return the quantities of `observables.derive` (but correlation_length) at ``to_beta`` from a chain at ``beta``.
+
+    Parameters
+    ----------
+    series : "energy" (total H) and "magnetization" (per spin), (n_chains, n_draws).
+
+    Raises
+    ------
+    KeyError : if one is missing. ValueError, FloatingPointError : as `reweighted`; ValueError for a negative β.
+    """
+    if not (math.isfinite(to_beta) and to_beta >= 0):
+        raise ValueError(f"to_beta is {to_beta}; it must be a finite number ≥ 0")
+    energies = series["energy"]
+    recorded = moments(energies / n_spins, series["magnetization"])
+    return {
+        name: reweighted_function(function, [recorded[moment] for moment in names], energies, to_beta - beta)
+        for name, (function, names) in formulas(n_spins, to_beta).items()
+    }
+
+
+def reweighting_range(energies: Floats, beta: float) -> tuple[float, float]:
+    """Return the interval of β around a chain's own in which reweighting has 100 independent states or more.
+
+    It is (β, β) for a chain that has fewer itself.
+    """
+    energies = checked_values(energies)
+    return _reach(energies, beta, -1.0), _reach(energies, beta, 1.0)
+
+
+def _reach(energies: Floats, beta: float, direction: float) -> float:
+    low, high = 0.0, 20.0 / float(energies.std()) if energies.std() > 0 else math.inf
+    if effective_states(energies, 0.0) < LEAST_STATES:
+        return beta
+    if math.isinf(high):
+        return math.inf * direction
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        if effective_states(energies, direction * middle) >= LEAST_STATES:
+            low = middle
+        else:
+            high = middle
+    return max(0.0, beta + direction * low)
+
+
+def _shares(energies: Floats, beta_step: float) -> Floats:
+    exponents = -beta_step * energies
+    w: Floats = np.exp(exponents - exponents.max())
+    return w

@@ -1,0 +1,168 @@
+"""`nmcmc free-energy`: log Z, free energy and entropy by every estimator there is, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from nmcmc.analysis import free_energy as estimators
+from nmcmc.analysis.compare import to_json
+from nmcmc.analysis.integration import integrated_log_z, nodes
+from nmcmc.analysis.quantity import Quantity, mean_of
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.experiment.build import lattice_energy
+from nmcmc.experiment.chains import draw_stage
+from nmcmc.experiment.options import Options
+from nmcmc.experiment.summary import known_exactly, summarize
+from nmcmc.random import Rng
+from nmcmc.samplers.store import AnySampler
+from nmcmc.types import Floats, Spins
+from nmcmc.updates.annealing import anneal
+from nmcmc.updates.heat_bath import HeatBath
+from nmcmc.updates.run import random_start, run
+from nmcmc.updates.swendsen_wang import SwendsenWang
+
+N_CHAINS, WARMUP, SHORTEST = 8, 200, 500
+LEAST_DRAWS = 1000
+
+
+def free_energy_command(
+    target: Boltzmann, sampler: AnySampler | None, n_samples: int, options: Options, model: str | None = None
+) -> dict[str, Any]:
+    """Return log Z, F/N and S/N of a target by every estimator, each with its error, beside the exact values.
+
+    From β = 0: thermodynamic integration, all temperatures together (MBAR), and annealed importance sampling, with
+    Swendsen–Wang, or the heat bath in a field. With a sampler also the weights of its draws, the reciprocal weights of
+    a chain at β, and the bridge between both.
+
+    Parameters
+    ----------
+    n_samples : states of the chain at β, and draws of the sampler; the other temperatures share as many, but each
+        has at least 8 chains of 500.
+
+    Raises
+    ------
+    ValueError : for β = 0, where log Z = N ln 2, or fewer than 1000 samples.
+    """
+    if not target.beta > 0:
+        raise ValueError("beta is 0, where log Z = N ln 2 exactly; give beta > 0")
+    if n_samples < LEAST_DRAWS:
+        raise ValueError(f"n_samples is {n_samples}; give at least {LEAST_DRAWS}")
+    began, rng = time.monotonic(), Rng(options.seed).child("free-energy")
+    panels = n_panels(target)
+    with options.bar(panels + 3, "free energy", "step") as bar:
+        found, energy = _along_beta(target, n_samples, panels, rng, bar.update)
+        if sampler is not None:
+            found |= _by_sampler(sampler, target, n_samples, rng, options)
+    exact = known_exactly(target)
+    estimates = {name: _numbers(log_z, energy, target, exact) for name, log_z in found.items()}
+    return summarize(
+        "free-energy",
+        target,
+        seed=options.seed,
+        model=model,
+        n_samples=n_samples,
+        n_betas=panels + 1,
+        free_energy=estimates,
+        seconds={"total": time.monotonic() - began},
+    )
+
+
+def _numbers(log_z: Quantity, energy: Quantity, target: Boltzmann, exact: Mapping[str, float]) -> dict[str, Any]:
+    """Return log Z, F/N and S/N as JSON values; whether they can be believed is said once, with log Z."""
+    per_spin = {
+        "free_energy_per_spin": log_z * (-1 / (target.beta * target.n_spins)),
+        "entropy_per_spin": (target.beta * energy + log_z) * (1 / target.n_spins),
+    }
+    numbers: dict[str, Any] = {"log_z": {**to_json(log_z.estimate()), "exact": exact.get("log_z")}}
+    for name, quantity in per_spin.items():
+        found = to_json(quantity.estimate())
+        numbers[name] = {"value": found["value"], "error": found["error"], "exact": exact.get(name)}
+    return numbers
+
+
+def n_panels(target: Boltzmann) -> int:
+    """Return the temperatures between 0 and β less one: more for larger systems, whose energy bends more sharply."""
+    return int(min(48, max(12, 2 * round(0.75 * np.sqrt(target.n_spins)))))
+
+
+def update_at(target: Boltzmann) -> Callable[[float], Any]:
+    """Return β → the update that equilibrates fastest: Swendsen–Wang, or two sweeps of the heat bath in a field."""
+    if lattice_energy(target).has_field:
+        return lambda beta: HeatBath(target.at(beta), sweeps=2)
+    return lambda beta: SwendsenWang(target.at(beta))
+
+
+def _along_beta(
+    target: Boltzmann, n_samples: int, panels: int, rng: Rng, advance: Callable[[], Any]
+) -> tuple[dict[str, Quantity], Quantity]:
+    """Return log Z by the estimators that need no sampler, and ⟨H⟩ at β."""
+    energy, betas, update = lattice_energy(target), nodes(target.beta, panels), update_at(target)
+    n_draws = max(SHORTEST, n_samples // (panels * N_CHAINS))
+    spins = random_start(N_CHAINS, energy.n_spins, rng.child("start"))
+    series: list[Floats] = [energy(random_start(n_draws * N_CHAINS, energy.n_spins, rng.child("hot")))]
+    for k, beta in enumerate(betas[1:], 1):
+        last = k == panels
+        length = max(n_draws, n_samples // N_CHAINS) if last else n_draws
+        chain, spins = _chain(update(beta), energy, length, spins, rng.child("beta", k))
+        series.append(chain)
+        advance()
+    names = [f"beta = {beta:.6g}" for beta in betas]
+    means = [mean_of(values, name) for values, name in zip(series, names, strict=True)]
+    log_z0 = target.n_spins * float(np.log(2))
+    walk = anneal(
+        update,
+        energy,
+        np.linspace(0, target.beta, 16 * panels + 1).tolist(),
+        random_start(max(200, n_samples // 40), energy.n_spins, rng.child("walkers")),
+        rng.child("annealing"),
+    )
+    advance()
+    found = {
+        "integration": integrated_log_z(target.beta, means, target.n_spins),
+        "all temperatures": log_z0 + estimators.temperatures_log_z(betas.tolist(), series, names)[-1],
+        "annealing": log_z0 + estimators.importance_log_z(walk.log_weight, "walkers"),
+    }
+    advance()
+    return found, means[-1]
+
+
+def _chain(update: Any, energy: Any, n_draws: int, start: Spins, rng: Rng) -> tuple[Floats, Spins]:
+    """Return H along chains that go on from the temperature before, and where they end."""
+    chain = run(update, n_draws, rng, observables={"energy": energy}, start=start, warmup=WARMUP, thin=n_draws)
+    if chain.spins is None:
+        raise RuntimeError("the chain kept no configurations")
+    return chain.series["energy"], np.ascontiguousarray(chain.spins[:, -1])
+
+
+def _by_sampler(
+    sampler: AnySampler, target: Boltzmann, n_samples: int, rng: Rng, options: Options
+) -> dict[str, Quantity]:
+    """Return log Z from fresh draws of the sampler, from a chain that it takes no part in, and from both."""
+    draws = draw_stage(sampler, target, n_samples, rng.child("draws"), options)["log_weight"]
+    energy = lattice_energy(target)
+
+    def log_weight(spins: Spins) -> Floats:
+        with torch.no_grad():
+            log_q = sampler.log_prob(torch.from_numpy(spins)).cpu().numpy()
+        values: Floats = target.log_density(spins) - log_q
+        return values
+
+    start = random_start(N_CHAINS, energy.n_spins, rng.child("chain start"))
+    chain = run(
+        update_at(target)(target.beta),
+        max(SHORTEST, n_samples // N_CHAINS),
+        rng.child("chain"),
+        observables={"log_weight": log_weight},
+        start=start,
+        warmup=5 * WARMUP,
+    ).series["log_weight"]
+    return {
+        "draws": estimators.importance_log_z(draws),
+        "reciprocal": estimators.reciprocal_log_z(chain, "weighted chain"),
+        "bridge": estimators.bridge_log_z(draws, chain, ("draws", "weighted chain")),
+    }

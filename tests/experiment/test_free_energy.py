@@ -1,0 +1,52 @@
+"""`nmcmc free-energy`: every estimator agrees with the exact values; what is refused."""
+
+import pytest
+from command_line import call
+
+FROM_ZERO = {"integration", "all temperatures", "annealing"}
+WITH_MODEL = FROM_ZERO | {"draws", "reciprocal", "bridge"}
+
+
+def estimates(line):
+    result = call(f"free-energy {line} --json --quiet --threads 1")
+    assert result.code == 0, result.err
+    return result.json["free_energy"]
+
+
+@pytest.mark.parametrize(
+    ("line", "methods"),
+    [
+        ("ising2d-8-critical --n-samples 8000", WITH_MODEL),
+        ("ising2d-8-critical --beta 0.4 --allow-beta-mismatch --n-samples 8000", WITH_MODEL),
+        ("--lattice 4x6 --boundary open,periodic --field 0.2 --beta 0.4 --n-samples 8000", FROM_ZERO),
+    ],
+)
+def test_every_estimator_agrees_with_the_exact_values(line, methods):
+    found = estimates(line)
+    assert set(found) == methods
+    for numbers in found.values():
+        for entry in numbers.values():
+            assert abs(entry["value"] - entry["exact"]) < 5 * entry["error"]
+
+
+def test_the_text_has_a_line_for_each_estimator_and_the_exact_values():
+    result = call("free-energy --lattice 4x4 --beta 0.3 --n-samples 1000 --quiet --threads 1")
+    assert result.code in (0, 3)
+    heads = [line.split()[0] for line in result.out.splitlines()]
+    assert heads[-4:] == ["integration", "all", "annealing", "exact"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--beta 0", "beta is 0, where log Z = N ln 2"),
+        ("--n-samples 5", "n_samples is 5; give at least 1000"),
+        ("--allow-beta-mismatch", "is for the nets of a model"),
+        ("ising2d-8-critical --lattice 16x16", "is for another lattice"),
+        ("none", "none does not exist"),
+    ],
+)
+def test_wrong_use_is_one_line(line, message):
+    result = call(f"free-energy {line}")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert message in result.err
