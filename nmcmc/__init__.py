@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from nmcmc.samplers.family import Family as Family, load_family as load_family
     from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler as HierarchicalSampler
     from nmcmc.samplers.made import MADESampler as MADESampler
+    from nmcmc.samplers.pixelcnn import PixelCNNSampler as PixelCNNSampler
     from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
+    from nmcmc.samplers.sparse import SparseSampler as SparseSampler
     from nmcmc.samplers.store import load_sampler as load_sampler, save_sampler as save_sampler
     from nmcmc.solution import optimize as optimize
     from nmcmc.training.loop import Plan as Plan, train as train
@@ -85,7 +87,9 @@ _HOMES = {
     ),
     "nmcmc.samplers.hierarchical.sampler": ("HierarchicalSampler",),
     "nmcmc.samplers.made": ("MADESampler",),
+    "nmcmc.samplers.pixelcnn": ("PixelCNNSampler",),
     "nmcmc.samplers.pretrained": ("load_pretrained",),
+    "nmcmc.samplers.sparse": ("SparseSampler",),
     "nmcmc.samplers.store": (
         "load_sampler",
         "save_sampler",

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
 
-SAMPLERS = ("hierarchical", "made")
+SAMPLERS = ("hierarchical", "made", "sparse", "pixelcnn")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")
 TABLES = ("system", "sampler", "training", "chain")
 BASELINES = ("wolff", "swendsen-wang", "metropolis", "checkerboard", "heat-bath")
@@ -82,21 +82,23 @@ class SamplerConfig:
 
     sampler: str = setting("hierarchical", "kind of sampler", SAMPLERS)
     leaf: int = setting(7, "largest short side of an exactly summed block (hierarchical): 1, 3, 7 or 15")
-    width: int = setting(8, "hidden units per spin; half as many for lines of more than 64 spins")
+    width: int = setting(8, "hidden units per spin, or channels; half as many for lines of more than 64 spins")
     depth: int = setting(1, "hidden layers")
+    half_kernel: int = setting(3, "how far a convolution reaches (pixelcnn)")
 
     def __post_init__(self) -> None:
         _choose("sampler", self.sampler, SAMPLERS)
         _require(1 <= self.leaf <= 16, "leaf", self.leaf, "an extent from 1 to 16")
         _require(self.width >= 1, "width", self.width, "at least 1")
         _require(self.depth >= 1, "depth", self.depth, "at least 1")
+        _require(self.half_kernel >= 1, "half_kernel", self.half_kernel, "at least 1")
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """What is minimised, how and for how long."""
 
-    objective: str = setting("", "default: block-local for hierarchical, reverse-kl for made", ("", *OBJECTIVES))
+    objective: str = setting("", "default: block-local for hierarchical, else reverse-kl", ("", *OBJECTIVES))
     steps: int = setting(
         0, "optimiser steps; of each stage of each net (by-level); 0: by the seconds, or 4000 (by-level)"
     )
@@ -105,7 +107,7 @@ class TrainingConfig:
     batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
     borders: int = setting(64, "borders per step and net (block-local, by-level)")
     crosses: int = setting(8, "draws for each border (block-local, by-level)")
-    anneal_from: float = setting(-1.0, "start of the annealing of beta (made); default: half of beta")
+    anneal_from: float = setting(-1.0, "start of the annealing of beta (not hierarchical); default: half of beta")
 
     def __post_init__(self) -> None:
         _choose("objective", self.objective, ("", *OBJECTIVES))

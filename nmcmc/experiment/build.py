@@ -15,6 +15,8 @@ from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.partition import merged, partition, region_of
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.pixelcnn import PixelCNNSampler
+from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.samplers.store import AnySampler
 from nmcmc.storage.record import Model
 from nmcmc.training.objectives import Objective, block_local_reverse_kl, forward_kl, reverse_kl
@@ -59,6 +61,11 @@ def build_sampler(config: SamplerConfig, energy: LatticeEnergy, beta: float, rng
     """Return an untrained sampler."""
     if config.sampler == "made":
         return MADESampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
+    if config.sampler == "sparse":
+        return SparseSampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
+    if config.sampler == "pixelcnn":
+        size = {"width": config.width, "depth": config.depth, "half_kernel": config.half_kernel}
+        return PixelCNNSampler(energy, beta, **size, rng=rng)
     groups = merged(partition(region_of(energy), config.leaf).lines)
     width = {group.region.key: _width(config.width, group.line.shape[1]) for group in groups}
     return HierarchicalSampler(energy, beta, leaf=config.leaf, width=width, depth=config.depth, rng=rng)

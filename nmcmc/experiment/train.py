@@ -168,8 +168,8 @@ def train_stage(job: TrainingJob, checkpoint: Path) -> Trained:
 
 
 def _beta_start(job: TrainingJob) -> float | None:
-    """Return where the annealing of β starts; only MADE trained by reverse KL needs one."""
-    if job.net.sampler != "made" or job.objective != "reverse-kl":
+    """Return where the annealing of β starts; only one net of all spins, trained by reverse KL, needs one."""
+    if job.net.sampler == "hierarchical" or job.objective != "reverse-kl":
         return None
     return job.training.anneal_from if job.training.anneal_from >= 0 else job.target.beta / 2
 

@@ -15,11 +15,18 @@ from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.pixelcnn import PixelCNNSampler
+from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.sealed import seal, unseal
 from nmcmc.types import CorruptFileError
 
-AnySampler: TypeAlias = HierarchicalSampler | MADESampler
-KINDS: dict[str, type[AnySampler]] = {"hierarchical": HierarchicalSampler, "made": MADESampler}
+AnySampler: TypeAlias = HierarchicalSampler | MADESampler | SparseSampler | PixelCNNSampler
+KINDS: dict[str, type[AnySampler]] = {
+    "hierarchical": HierarchicalSampler,
+    "made": MADESampler,
+    "sparse": SparseSampler,
+    "pixelcnn": PixelCNNSampler,
+}
 FORMAT, VERSION = "nmcmc-model", 1
 
 

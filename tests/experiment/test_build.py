@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig
+from nmcmc.config import SAMPLERS, SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.experiment import build
@@ -43,7 +43,10 @@ def test_systems_that_are_no_lattice_are_named():
 
 
 def test_each_sampler_has_its_natural_objective():
-    for net, objective in (("hierarchical", "block-local"), ("made", "reverse-kl")):
+    for net, objective in (
+        ("hierarchical", "block-local"),
+        *((net, "reverse-kl") for net in ("made", "sparse", "pixelcnn")),
+    ):
         job = prepare(SystemConfig("4x5"), SamplerConfig(net, leaf=1), TrainingConfig(), Options())
         assert job.objective == objective
         assert job.note is None
@@ -60,6 +63,14 @@ def test_settings_of_different_jobs_have_different_fingerprints():
     marks = [prepare(*settings).fingerprint for settings in jobs]
     assert len(set(marks)) == len(jobs)
     assert prepare(*jobs[0][:3], Options(quiet=True, resume=True)).fingerprint == marks[0]
+
+
+@pytest.mark.parametrize("net", SAMPLERS)
+def test_every_sampler_has_the_size_of_its_settings(net):
+    config = SamplerConfig(net, leaf=1, width=3, depth=2, half_kernel=2)
+    options = prepare(SystemConfig("4x5"), config, TrainingConfig(), Options()).sampler.options
+    assert (options["width"], options["depth"]) == (3, 2)
+    assert options.get("half_kernel", 2) == 2
 
 
 def test_made_is_annealed_by_reverse_kl_only(tmp_path):

@@ -12,6 +12,8 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.pixelcnn import PixelCNNSampler
+from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.samplers.store import kind_of, load_sampler, save_sampler, to_bytes
 from nmcmc.sealed import seal
 from nmcmc.types import CorruptFileError
@@ -28,6 +30,8 @@ def disordered():
 SAMPLERS = {
     "hierarchical": lambda: HierarchicalSampler(disordered(), 0.3, leaf=1, width=2, depth=2, rng=Rng(1)),
     "made": lambda: MADESampler(disordered(), 0.3, width=3, depth=1, rng=Rng(1)),
+    "sparse": lambda: SparseSampler(disordered(), 0.3, width=3, depth=2, rng=Rng(1)),
+    "pixelcnn": lambda: PixelCNNSampler(disordered(), 0.3, width=3, depth=2, half_kernel=1, rng=Rng(1)),
 }
 
 
