@@ -11,7 +11,7 @@ from pathlib import Path
 from nmcmc.notation import compact
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "experiments.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "experiments.md", ROOT / "docs" / "graphs.md"]
 SYMBOLS = {
     "energy_per_spin": "E/N",
     "specific_heat": "c",
@@ -258,6 +258,24 @@ def cost_per_sample():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def optimize():
+    whole = load("optimize")
+    programs = ("nmcmc", "dwave-samplers")
+    rows = [
+        "| graph | exact | " + " | ".join(f"{p}: best | mean | hits/annealings" for p in programs) + " |",
+        "|---|---|" + "---|" * 6,
+    ]
+    for row in whole["result"]["rows"]:
+        cells = [f"{row['graph']}, {row['seed']}", compact(row["exact"])]
+        for found in (row[p] for p in programs):
+            hits = f"{found['hits_of_best_known']}/{found['annealings']}"
+            cells += [f"{found['best']:.0f}", f"{found['mean']:.1f}", hits]
+        rows.append(f"| {' | '.join(cells)} |")
+    options = whole["options"]
+    text = f"{options['sweeps']} sweeps, {options['seconds']:g} s of processor time each, one thread"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
@@ -267,7 +285,7 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, line_nets, levels, scaling, scan, cost_per_sample),
+        *(one_level, line_nets, levels, scaling, scan, cost_per_sample, optimize),
     )
 }
 

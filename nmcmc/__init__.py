@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from nmcmc.samplers.family import Family as Family, load_family as load_family
     from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler as HierarchicalSampler
     from nmcmc.samplers.made import MADESampler as MADESampler
+    from nmcmc.samplers.pixelcnn import PixelCNNSampler as PixelCNNSampler
     from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
     from nmcmc.samplers.sk import CavitySampler as CavitySampler, ReplicaSampler as ReplicaSampler
+    from nmcmc.samplers.sparse import SparseSampler as SparseSampler
     from nmcmc.samplers.store import load_sampler as load_sampler, save_sampler as save_sampler
     from nmcmc.samplers.symmetrized import (
         SymmetrizedSampler as SymmetrizedSampler,
@@ -119,11 +121,13 @@ _HOMES = {
     ),
     "nmcmc.samplers.hierarchical.sampler": ("HierarchicalSampler",),
     "nmcmc.samplers.made": ("MADESampler",),
+    "nmcmc.samplers.pixelcnn": ("PixelCNNSampler",),
     "nmcmc.samplers.pretrained": ("load_pretrained",),
     "nmcmc.samplers.sk": (
         "CavitySampler",
         "ReplicaSampler",
     ),
+    "nmcmc.samplers.sparse": ("SparseSampler",),
     "nmcmc.samplers.store": (
         "load_sampler",
         "save_sampler",

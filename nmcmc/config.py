@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 SYSTEMS = ("lattice", "edwards-anderson", "regular-graph", "curie-weiss", "sk", "hopfield")
 ON_LATTICES = SYSTEMS[:2]
-SAMPLERS = ("hierarchical", "made", "cw-n", "cw-inf", "one-parameter", "one-layer", "sk-rs", "sk-krsb", "cavity")
+SAMPLERS = (
+    *("hierarchical", "made", "sparse", "pixelcnn"),
+    *("cw-n", "cw-inf", "one-parameter", "one-layer", "sk-rs", "sk-krsb", "cavity"),
+)
 DISORDER = ("gaussian", "binary")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")
 TABLES = ("system", "sampler", "training", "chain")
@@ -102,9 +105,10 @@ class SamplerConfig:
 
     sampler: str = setting("hierarchical", "kind of sampler", SAMPLERS)
     leaf: int = setting(7, "largest short side of an exactly summed block (hierarchical): 1, 3, 7 or 15")
-    width: int = setting(8, "hidden units per spin; half as many for lines of more than 64 spins")
+    width: int = setting(8, "hidden units per spin, or channels; half as many for lines of more than 64 spins")
     depth: int = setting(1, "hidden layers")
     levels: int = setting(1, "levels k of replica symmetry breaking (sk-krsb); sk-rs has none")
+    half_kernel: int = setting(3, "how far a convolution reaches (pixelcnn)")
 
     def __post_init__(self) -> None:
         _choose("sampler", self.sampler, SAMPLERS)
@@ -112,6 +116,7 @@ class SamplerConfig:
         _require(self.width >= 1, "width", self.width, "at least 1")
         _require(self.depth >= 1, "depth", self.depth, "at least 1")
         _require(self.levels >= 0, "levels", self.levels, "at least 0")
+        _require(self.half_kernel >= 1, "half_kernel", self.half_kernel, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class TrainingConfig:
     borders: int = setting(64, "borders per step and net (block-local, by-level)")
     crosses: int = setting(8, "draws for each border (block-local, by-level)")
     anneal_from: float = setting(
-        -1.0, "start of the annealing of beta (reverse-kl); default: half of beta for made, else none"
+        -1.0, "start of the annealing of beta (reverse-kl); default: half of beta for made, sparse, pixelcnn, else none"
     )
 
     def __post_init__(self) -> None:

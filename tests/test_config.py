@@ -49,7 +49,7 @@ def config_of(tmp_path, text):
 def test_toml_and_back_is_the_same(tmp_path_factory, lattice, boundary, coupling, beta, field, seed, seconds):
     config = RunConfig(
         SystemConfig(lattice, boundary, coupling, field, beta),
-        SamplerConfig("made", 3, 2, 2),
+        SamplerConfig("made", 3, 2, 2, 5),
         TrainingConfig("forward-kl", seconds=seconds),
         ChainConfig(64, 4, 0, 3),
         seed=seed,

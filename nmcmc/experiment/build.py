@@ -20,7 +20,9 @@ from nmcmc.samplers.hierarchical.partition import merged, partition, region_of
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
+from nmcmc.samplers.pixelcnn import PixelCNNSampler
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
+from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.samplers.store import AnySampler
 from nmcmc.storage.record import Model
 from nmcmc.training.objectives import Objective, block_local_reverse_kl, forward_kl, reverse_kl
@@ -141,6 +143,11 @@ def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rn
         return ReplicaSampler(energy, beta, levels=config.levels, rng=rng)
     if config.sampler == "made":
         return MADESampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
+    if config.sampler == "sparse":
+        return SparseSampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
+    if config.sampler == "pixelcnn":
+        size = {"width": config.width, "depth": config.depth, "half_kernel": config.half_kernel}
+        return PixelCNNSampler(energy, beta, **size, rng=rng)
     if not isinstance(energy, LatticeEnergy):
         raise ValueError("sampler 'hierarchical' needs a lattice; use --sampler made, cw-n, cw-inf, sk-krsb or cavity")
     groups = merged(partition(region_of(energy), config.leaf).lines)

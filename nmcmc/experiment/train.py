@@ -194,12 +194,12 @@ def _stagger(job: TrainingJob, steps: int) -> int:
 
 
 def _beta_start(job: TrainingJob) -> float | None:
-    """Return where the annealing of β starts: MADE trained by reverse KL needs it, other dense nets if asked for."""
+    """Return where the annealing of β starts: nets of many layers that learn by reverse KL need it, others if asked."""
     if job.net.sampler == "hierarchical" or job.objective != "reverse-kl":
         return None
     if job.training.anneal_from >= 0:
         return job.training.anneal_from
-    return job.target.beta / 2 if job.net.sampler == "made" else None
+    return job.target.beta / 2 if job.net.sampler in ("made", "sparse", "pixelcnn") else None
 
 
 def _show(bar: tqdm[Any], done: int, record: dict[str, float]) -> None:

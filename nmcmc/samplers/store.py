@@ -19,13 +19,17 @@ from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeis
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
+from nmcmc.samplers.pixelcnn import PixelCNNSampler
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
+from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.sealed import seal, unseal
 from nmcmc.types import CorruptFileError
 
 AnySampler: TypeAlias = (
     HierarchicalSampler
     | MADESampler
+    | SparseSampler
+    | PixelCNNSampler
     | ExactCurieWeissSampler
     | InfiniteCurieWeissSampler
     | OneParameterSampler
@@ -36,6 +40,8 @@ AnySampler: TypeAlias = (
 KINDS: dict[str, type[AnySampler]] = {
     "hierarchical": HierarchicalSampler,
     "made": MADESampler,
+    "sparse": SparseSampler,
+    "pixelcnn": PixelCNNSampler,
     "cw-n": ExactCurieWeissSampler,
     "cw-inf": InfiniteCurieWeissSampler,
     "one-parameter": OneParameterSampler,

@@ -46,7 +46,10 @@ def test_systems_that_are_no_lattice_are_named():
 
 
 def test_each_sampler_has_its_natural_objective():
-    for net, objective in (("hierarchical", "block-local"), ("made", "reverse-kl")):
+    for net, objective in (
+        ("hierarchical", "block-local"),
+        *((net, "reverse-kl") for net in ("made", "sparse", "pixelcnn")),
+    ):
         job = prepare(SystemConfig("4x5"), SamplerConfig(net, leaf=1), TrainingConfig(), Options())
         assert job.objective == objective
         assert job.note is None
@@ -84,6 +87,14 @@ def test_block_local_training_of_large_lattices_starts_net_by_net(tmp_path, monk
     assert len(job.sampler.trained_keys) == 3
     assert objective.keywords["stagger"] == staggers
     assert plan.learning_rate == (0.002 if staggers else 0.01)
+
+
+@pytest.mark.parametrize("net", ["hierarchical", "made", "sparse", "pixelcnn"])
+def test_every_sampler_has_the_size_of_its_settings(net):
+    config = SamplerConfig(net, leaf=1, width=3, depth=2, half_kernel=2)
+    options = prepare(SystemConfig("4x5"), config, TrainingConfig(), Options()).sampler.options
+    assert (options["width"], options["depth"]) == (3, 2)
+    assert options.get("half_kernel", 2) == 2
 
 
 def test_made_is_annealed_by_reverse_kl_only(tmp_path):

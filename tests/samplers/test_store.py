@@ -16,7 +16,9 @@ from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeis
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
+from nmcmc.samplers.pixelcnn import PixelCNNSampler
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
+from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.samplers.store import KINDS, at_beta, kind_of, load_sampler, save_sampler, to_bytes
 from nmcmc.sealed import seal
 from nmcmc.types import CorruptFileError
@@ -33,6 +35,8 @@ def disordered():
 SAMPLERS = {
     "hierarchical": lambda: HierarchicalSampler(disordered(), 0.3, leaf=1, width=2, depth=2, rng=Rng(1)),
     "made": lambda: MADESampler(disordered(), 0.3, width=3, depth=1, rng=Rng(1)),
+    "sparse": lambda: SparseSampler(disordered(), 0.3, width=3, depth=2, rng=Rng(1)),
+    "pixelcnn": lambda: PixelCNNSampler(disordered(), 0.3, width=3, depth=2, half_kernel=1, rng=Rng(1)),
     "cw-n": lambda: ExactCurieWeissSampler(CurieWeissEnergy(23, 0.7, 0.1, 0.5), 0.3),
     "cw-inf": lambda: InfiniteCurieWeissSampler(CurieWeissEnergy(23, 0.7), 0.3),
     "one-parameter": lambda: OneParameterSampler(PairwiseEnergy(5, [(2, 0)], 0.5, [0.1, 0.2, 0.3, 0.4, 0.5], 0.7), 0.3),
