@@ -16,7 +16,12 @@ from nmcmc.exact.enumeration import all_states
 from nmcmc.kernels import counts, leaf_transfer, masked_net, partial_fields
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
-from nmcmc.samplers.curie_weiss import CountSampler, ExactCurieWeissSampler, InfiniteCurieWeissSampler
+from nmcmc.samplers.curie_weiss import (
+    CountSampler,
+    ExactCurieWeissSampler,
+    InfiniteCurieWeissSampler,
+    SaddleCurieWeissSampler,
+)
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.incremental import IncrementalSampler
 from nmcmc.samplers.made import MADESampler
@@ -31,9 +36,10 @@ SAMPLERS = {
     HierarchicalSampler: lambda: HierarchicalSampler(ENERGY, 0.44, leaf=3, width=2, rng=Rng(1)),
     ExactCurieWeissSampler: lambda: ExactCurieWeissSampler(CurieWeissEnergy(16, 1.0, 0.1), 1.2),
     InfiniteCurieWeissSampler: lambda: InfiniteCurieWeissSampler(CurieWeissEnergy(16, 1.0, 0.1), 1.2),
+    SaddleCurieWeissSampler: lambda: SaddleCurieWeissSampler(CurieWeissEnergy(16, 1.0, 0.1), 1.2),
     OneParameterSampler: lambda: OneParameterSampler(ENERGY, 0.44),
     OneLayerSampler: lambda: OneLayerSampler(ENERGY, 0.44),
-    ReplicaSampler: lambda: ReplicaSampler(ENERGY, 0.44, levels=2),
+    ReplicaSampler: lambda: ReplicaSampler(ENERGY, 0.44, levels=1),
     CavitySampler: lambda: CavitySampler(ENERGY, 0.44),
 }
 BASES = {AutoregressiveSampler, IncrementalSampler, CountSampler, FieldSampler}
