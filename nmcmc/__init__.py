@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nmcmc.samplers.curie_weiss import (
         ExactCurieWeissSampler as ExactCurieWeissSampler,
         InfiniteCurieWeissSampler as InfiniteCurieWeissSampler,
+        SaddleCurieWeissSampler as SaddleCurieWeissSampler,
     )
     from nmcmc.samplers.family import Family as Family, load_family as load_family
     from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler as HierarchicalSampler
@@ -114,6 +115,7 @@ _HOMES = {
     "nmcmc.samplers.curie_weiss": (
         "ExactCurieWeissSampler",
         "InfiniteCurieWeissSampler",
+        "SaddleCurieWeissSampler",
     ),
     "nmcmc.samplers.family": (
         "Family",

@@ -15,9 +15,10 @@ T = TypeVar("T")
 
 SYSTEMS = ("lattice", "edwards-anderson", "regular-graph", "curie-weiss", "sk", "hopfield")
 ON_LATTICES = SYSTEMS[:2]
+CURIE_WEISS = ("cw-n", "cw-inf", "cw-saddle")
 SAMPLERS = (
     *("hierarchical", "made", "sparse", "pixelcnn"),
-    *("cw-n", "cw-inf", "one-parameter", "one-layer", "sk-rs", "sk-krsb", "cavity"),
+    *(*CURIE_WEISS, "one-parameter", "one-layer", "sk-rs", "sk-krsb", "cavity"),
 )
 DISORDER = ("gaussian", "binary")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")

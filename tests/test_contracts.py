@@ -17,7 +17,12 @@ from nmcmc.kernels import counts, leaf_transfer, masked_net, partial_fields, pix
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
 from nmcmc.samplers.compiled import CompiledSampler
-from nmcmc.samplers.curie_weiss import CountSampler, ExactCurieWeissSampler, InfiniteCurieWeissSampler
+from nmcmc.samplers.curie_weiss import (
+    CountSampler,
+    ExactCurieWeissSampler,
+    InfiniteCurieWeissSampler,
+    SaddleCurieWeissSampler,
+)
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.incremental import IncrementalSampler
 from nmcmc.samplers.made import MADESampler
@@ -38,9 +43,10 @@ SAMPLERS = {
     PixelCNNSampler: lambda: PixelCNNSampler(ENERGY, 0.44, width=3, depth=2, half_kernel=2, rng=Rng(1)),
     ExactCurieWeissSampler: lambda: ExactCurieWeissSampler(CurieWeissEnergy(16, 1.0, 0.1), 1.2),
     InfiniteCurieWeissSampler: lambda: InfiniteCurieWeissSampler(CurieWeissEnergy(16, 1.0, 0.1), 1.2),
+    SaddleCurieWeissSampler: lambda: SaddleCurieWeissSampler(CurieWeissEnergy(16, 1.0, 0.1), 1.2),
     OneParameterSampler: lambda: OneParameterSampler(ENERGY, 0.44),
     OneLayerSampler: lambda: OneLayerSampler(ENERGY, 0.44),
-    ReplicaSampler: lambda: ReplicaSampler(ENERGY, 0.44, levels=2),
+    ReplicaSampler: lambda: ReplicaSampler(ENERGY, 0.44, levels=1),
     CavitySampler: lambda: CavitySampler(ENERGY, 0.44),
     SymmetrizedSampler: lambda: SymmetrizedSampler(
         HierarchicalSampler(UNIFORM, 0.44, leaf=3, width=2, rng=Rng(1)), translations(UNIFORM, 2)

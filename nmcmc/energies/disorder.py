@@ -79,7 +79,7 @@ def random_couplings(n: int, seed: int, disorder: Disorder) -> Floats:
         normal: Floats = generator.standard_normal(n)
         return normal
     if disorder == "binary":
-        return 2.0 * generator.integers(0, 2, n) - 1.0
+        return (2 * generator.integers(0, 2, n) - 1).astype(np.float64)
     raise ValueError(f"disorder is {disorder!r}; it must be 'gaussian' or 'binary'")
 
 
@@ -102,7 +102,8 @@ def _others(n_spins: int, degree: int, rng: Rng) -> Ints:
     pairs, absent = all_pairs(n_spins), np.zeros((n_spins, n_spins), dtype=bool)
     if degree:
         absent[tuple(_paired_stubs(n_spins, degree, rng).T)] = True
-    return pairs[~absent[tuple(pairs.T)]]
+    kept: Ints = pairs[~absent[tuple(pairs.T)]]
+    return kept
 
 
 def _bad_edges(edges: Ints) -> Ints:

@@ -56,12 +56,13 @@ class RestrictedBoltzmannEnergy:
             return self._energy_of_tensor(spins)
         linear = self._affine(spins, self.visible[None], np.zeros(1))[:, 0]
         hidden = self._affine(spins, self.weights, self.hidden)
-        free: Floats = np.logaddexp(hidden, -hidden).sum(axis=1)
-        return -linear - free
+        energy: Floats = -linear - np.logaddexp(hidden, -hidden).sum(axis=1)
+        return energy
 
     def magnetization(self, spins: Spins) -> Floats:
         """Return m = Σ v_i/N, (batch,), for int8 spins (batch, n_spins)."""
-        return np.sum(spins, axis=1, dtype=np.int64) / self.n_spins
+        m: Floats = np.sum(spins, axis=1, dtype=np.int64) / self.n_spins
+        return m
 
     def _affine(self, spins: Spins, weights: Floats, offsets: Floats) -> Floats:
         from nmcmc.kernels import dense as kernel

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from nmcmc.analysis.observables import measurements
-from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig
+from nmcmc.config import CURIE_WEISS, SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import Disorder, edwards_anderson, random_regular, sherrington_kirkpatrick
 from nmcmc.energies.lattice import Boundary, Lattice, LatticeEnergy
@@ -15,7 +15,7 @@ from nmcmc.energies.mean_field import CurieWeissEnergy, fastest, hopfield
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.experiment.configurations import Configurations
 from nmcmc.random import Rng
-from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler
+from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler, SaddleCurieWeissSampler
 from nmcmc.samplers.hierarchical.partition import merged, partition, region_of
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
@@ -118,6 +118,7 @@ def lattice_of(target: Boltzmann) -> Lattice | None:
 PLAIN: dict[str, Callable[..., AnySampler]] = {
     "cw-n": ExactCurieWeissSampler,
     "cw-inf": InfiniteCurieWeissSampler,
+    "cw-saddle": SaddleCurieWeissSampler,
     "one-parameter": OneParameterSampler,
     "one-layer": OneLayerSampler,
     "sk-rs": partial(ReplicaSampler, levels=0),
@@ -133,7 +134,7 @@ def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rn
     ------
     ValueError : for a sampler that is made for other systems.
     """
-    if config.sampler in ("cw-n", "cw-inf") and not isinstance(energy, CurieWeissEnergy):
+    if config.sampler in CURIE_WEISS and not isinstance(energy, CurieWeissEnergy):
         raise ValueError(
             f"sampler {config.sampler!r} is for the system 'curie-weiss'; use 'made', 'sk-krsb' or 'cavity'"
         )

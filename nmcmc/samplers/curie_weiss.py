@@ -1,4 +1,4 @@
-"""Networks derived from the Curie–Weiss Hamiltonian: the exact one of N spins, and that of infinitely many."""
+"""Networks derived from the Curie–Weiss Hamiltonian: the exact one of N spins, and those of its saddle points."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from nmcmc.energies.mean_field import CurieWeissEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.incremental import IncrementalSampler, Kernel, as_array
+
+LEAST_SHARPNESS = 1e-3
 
 
 class CountSampler(IncrementalSampler):
@@ -119,7 +121,33 @@ class InfiniteCurieWeissSampler(CountSampler):
         """Return the logits (n_spins, n_spins) of spin i after u up spins, float64."""
         i = torch.arange(self.n_spins, dtype=torch.float64, device=self.device)
         m = 2 * i[None] - i[:, None]
-        return self.beta * (self.bias + self.slope / self.n_spins * m + self.steps[:, None] * torch.sign(m))
+        return self.beta * (self.bias + self.slope / self.n_spins * m + self.steps[:, None] * self._sign(m))
+
+    def _sign(self, m: Tensor) -> Tensor:
+        """Return the sign that the spins left take for the sums M (n_spins, n_spins)."""
+        return torch.sign(m)
+
+
+class SaddleCurieWeissSampler(InfiniteCurieWeissSampler):
+    """CW_∞ that weighs both saddle points: logit_i = b + w₀ M + w₁,i tanh(βκ_i M), with 2N + 1 trained parameters.
+
+    Of finitely many spins the n that are left do not all follow sgn M: their two saddle points ±m weigh
+    exp(±βJ (n/N) m M), whose mean sign is tanh(βJ (n/N) m M); hence the start κ_i = J (n/N)|m|, and a little more, so
+    that κ can grow where m is 0.
+
+    Examples
+    --------
+    >>> sampler = SaddleCurieWeissSampler(CurieWeissEnergy(50), beta=1.1)
+    >>> sum(p.numel() for p in sampler.parameters() if p.requires_grad)
+    101
+    """
+
+    def __init__(self, energy: CurieWeissEnergy, beta: float, *, rng: Rng | None = None):
+        super().__init__(energy, beta)
+        self.sharpness = nn.Parameter(self.steps.detach() / 2 + LEAST_SHARPNESS)
+
+    def _sign(self, m: Tensor) -> Tensor:
+        return torch.tanh(self.beta * self.sharpness[:, None] * m)
 
 
 def _saddle(beta: float, coupling: float, field: float) -> float:

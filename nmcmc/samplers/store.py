@@ -15,7 +15,7 @@ from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.mean_field import all_pairs, fastest
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
-from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler
+from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler, SaddleCurieWeissSampler
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
@@ -32,6 +32,7 @@ AnySampler: TypeAlias = (
     | PixelCNNSampler
     | ExactCurieWeissSampler
     | InfiniteCurieWeissSampler
+    | SaddleCurieWeissSampler
     | OneParameterSampler
     | OneLayerSampler
     | ReplicaSampler
@@ -44,6 +45,7 @@ KINDS: dict[str, type[AnySampler]] = {
     "pixelcnn": PixelCNNSampler,
     "cw-n": ExactCurieWeissSampler,
     "cw-inf": InfiniteCurieWeissSampler,
+    "cw-saddle": SaddleCurieWeissSampler,
     "one-parameter": OneParameterSampler,
     "one-layer": OneLayerSampler,
     "sk-krsb": ReplicaSampler,

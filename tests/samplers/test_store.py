@@ -12,7 +12,7 @@ from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.mean_field import CurieWeissEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
-from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler
+from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler, SaddleCurieWeissSampler
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
@@ -39,6 +39,7 @@ SAMPLERS = {
     "pixelcnn": lambda: PixelCNNSampler(disordered(), 0.3, width=3, depth=2, half_kernel=1, rng=Rng(1)),
     "cw-n": lambda: ExactCurieWeissSampler(CurieWeissEnergy(23, 0.7, 0.1, 0.5), 0.3),
     "cw-inf": lambda: InfiniteCurieWeissSampler(CurieWeissEnergy(23, 0.7), 0.3),
+    "cw-saddle": lambda: SaddleCurieWeissSampler(CurieWeissEnergy(23, 3.7), 0.3),
     "one-parameter": lambda: OneParameterSampler(PairwiseEnergy(5, [(2, 0)], 0.5, [0.1, 0.2, 0.3, 0.4, 0.5], 0.7), 0.3),
     "one-layer": lambda: OneLayerSampler(sherrington_kirkpatrick(9, 1, 0.2), 0.3),
     "sk-krsb": lambda: ReplicaSampler(random_regular(20, 3, 1), 0.3, levels=2),
