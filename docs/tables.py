@@ -208,6 +208,21 @@ def line_nets():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def averages():
+    """Return what averages over translations gain and cost."""
+    whole = load("translations")
+    rows = [
+        "| model | translations | ess_fraction | KL | log Z off by | τ_int of E, \\|m\\| | ms per draw |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in whole["result"]["rows"]:
+        tau = ", ".join(spread(row["tau_int"][name]) for name in ("energy_per_spin", "abs_magnetization"))
+        cells = [row["model"], str(row["translations"]), spread(row["ess_fraction"]), spread(row["kl"])]
+        rows.append(f"| {' | '.join([*cells, off(row['log_z']), tau, f'{1e3 * row["seconds_per_draw"]:.3g}'])} |")
+    draws = whole["result"]["rows"][0]["n_draws"]
+    return "\n".join([*rows, "", f"{draws} draws and a chain of as many; one thread ({where(whole)})."])
+
+
 def signed(value, error):
     text = compact(value, error)
     return text if text.startswith(("-", "−")) else f"+{text}"
@@ -285,7 +300,7 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, line_nets, levels, scaling, scan, cost_per_sample, optimize),
+        *(one_level, line_nets, averages, levels, scaling, scan, cost_per_sample, optimize),
     )
 }
 
