@@ -55,7 +55,7 @@ def tau_int(update, target, n, start, rng):
         update,
         max(n // CHAINS, 50),
         rng,
-        observables=observables(energy),
+        observables=observables(target),
         start=start,
         warmup=max(20, n // CHAINS // 20),
     )

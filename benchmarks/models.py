@@ -13,7 +13,7 @@ from pathlib import Path
 from record import ROOT, machine, note, parser, record
 
 from nmcmc.experiment import summary as numbers
-from nmcmc.experiment.build import lattice_energy, observables
+from nmcmc.experiment.build import observables
 from nmcmc.experiment.chains import draw_stage
 from nmcmc.experiment.options import Options
 from nmcmc.random import Rng
@@ -31,14 +31,14 @@ NOTES = ("seed", "steps", "objective", "grown_from")
 
 def measured(sampler, target, n, seed, name):
     """Return the numbers of n fresh draws and those of a neural chain of about n draws, as dictionaries."""
-    rng, energy = Rng(seed).child("models", name), lattice_energy(target)
+    rng = Rng(seed).child("models", name)
     draws = draw_stage(sampler, target, n, rng.child("draws"), Options(seed))
     start = sampler.sample(CHAINS, rng.child("start")).spins.numpy()
     chain = run(
         Independence(sampler, target),
         n // CHAINS,
         rng.child("chain"),
-        observables=observables(energy),
+        observables=observables(target),
         start=start,
         warmup=WARMUP,
     )

@@ -82,7 +82,7 @@ def against_reference(path, seed):
     start = sampler.sample(CHAINS, rng.child("start")).spins.numpy()
     estimates = []
     for update, sweeps in ((Independence(sampler, target), 1), (reference, 2)):
-        chain = run(update, DRAWS * sweeps, rng.child(sweeps), observables=observables(energy), start=start, warmup=500)
+        chain = run(update, DRAWS * sweeps, rng.child(sweeps), observables=observables(target), start=start, warmup=500)
         estimates.append(chain_estimates(chain, target))
     rows = compare(*estimates, {})
     energies = {n: e["energy_per_spin"] for n, e in zip(("neural", "reference"), estimates, strict=True)}

@@ -218,7 +218,8 @@ def averages():
     for row in whole["result"]["rows"]:
         tau = ", ".join(spread(row["tau_int"][name]) for name in ("energy_per_spin", "abs_magnetization"))
         cells = [row["model"], str(row["translations"]), spread(row["ess_fraction"]), spread(row["kl"])]
-        rows.append(f"| {' | '.join([*cells, off(row['log_z']), tau, f'{1e3 * row["seconds_per_draw"]:.3g}'])} |")
+        cells += [off(row["log_z"]), tau, f"{1e3 * row['seconds_per_draw']:.3g}"]
+        rows.append(f"| {' | '.join(cells)} |")
     draws = whole["result"]["rows"][0]["n_draws"]
     return "\n".join([*rows, "", f"{draws} draws and a chain of as many; one thread ({where(whole)})."])
 

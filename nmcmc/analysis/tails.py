@@ -70,7 +70,8 @@ def generalised_pareto(excess: Floats) -> tuple[float, float]:
     size = 30 + math.isqrt(n)
     grid = (1 - np.sqrt(size / (np.arange(1, size + 1) - 0.5))) / (3 * excess[int(n / 4 + 0.5) - 1]) + 1 / excess[-1]
     shapes = np.mean(np.log1p(-grid[:, None] * excess), axis=1)
-    likelihood = n * (np.log(-grid / shapes) - shapes - 1)
+    rates = np.divide(-grid, shapes, out=np.full(size, 1 / np.mean(excess)), where=shapes != 0)  # their limit at θ = 0
+    likelihood = n * (np.log(rates) - shapes - 1)
     posterior = np.exp(likelihood - likelihood.max())
     theta = float(grid @ posterior / posterior.sum())
     k = float(np.mean(np.log1p(-theta * excess)))
