@@ -104,6 +104,21 @@ def scan():
     return "\n".join([*rows, "", text])
 
 
+def knots():
+    """Return what a family loses with knots left out."""
+    rows = ["| knots | least ess_fraction | at β |", "|---|---|---|"]
+    words = {
+        "every 1": "all",
+        "every 2": "every second",
+        "every 4": "every fourth",
+        "nearest knot alone": "all, the nearest one alone with exact leaves at β",
+    }
+    for name, entry in load("scan")["result"]["with_less"].items():
+        chosen = "" if "alone" in name else f": {', '.join(f'{beta:.4g}' for beta in entry['knots'])}"
+        rows.append(f"| {words[name]}{chosen} | {spread(entry)} | {entry['beta']:.3f} |")
+    return "\n".join(rows)
+
+
 def published():
     """Return our models at β = 0.44 beside what others published."""
     ours, others = load("models")["result"], json.loads((ROOT / "benchmarks" / "published.json").read_text())
@@ -301,7 +316,7 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, line_nets, averages, levels, scaling, scan, cost_per_sample, optimize),
+        *(one_level, line_nets, averages, levels, scaling, scan, knots, cost_per_sample, optimize),
     )
 }
 
