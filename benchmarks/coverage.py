@@ -47,12 +47,12 @@ LEVELS, LIMITS = (ONE_SIGMA, 0.95), (0.03, 0.015)
 TAUS, TAUS_PER_SERIES = (0.5, 2.0, 10.0, 100.0), 200
 SYSTEMS = {"4x4": ((4, 4), 0.44), "8x8": ((8, 8), 0.38)}
 KINDS = {
-    "neural": (lambda sampler, target: Independence(sampler, target), 1000),
+    "neural": (lambda sampler, target: Independence(sampler, target), 2000),
     "metropolis": (lambda sampler, target: Metropolis(target, sweeps=2), 2000),
     "heat-bath": (lambda sampler, target: HeatBath(target, sweeps=2), 2000),
     "wolff": (lambda sampler, target: Wolff(target, clusters=2), 1000),
     "swendsen-wang": (lambda sampler, target: SwendsenWang(target), 1000),
-    "hybrid": (lambda sampler, target: Cycle([Independence(sampler, target), HeatBath(target)]), 600),
+    "hybrid": (lambda sampler, target: Cycle([Independence(sampler, target), HeatBath(target)]), 800),
 }
 """Updates, and draws of one experiment: some hundreds of τ_int."""
 QUICK_KINDS = ("neural", "wolff")

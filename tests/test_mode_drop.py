@@ -14,6 +14,8 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact.enumeration import all_states
 from nmcmc.exact.kaufman import torus
+from nmcmc.experiment.modes import mode_numbers
+from nmcmc.experiment.summary import draw_numbers, unreliable
 from nmcmc.random import Rng
 from nmcmc.types import Draw
 from nmcmc.updates.independence import Independence
@@ -32,6 +34,10 @@ class Collapsed:
 
     def __init__(self, sampler):
         self.sampler, self.n_spins = sampler, sampler.n_spins
+
+    @property
+    def device(self):
+        return self.sampler.device
 
     def sample(self, n, rng):
         draw = self.sampler.sample(n, rng)
@@ -117,6 +123,21 @@ def test_a_chain_of_the_collapsed_sampler_shares_its_blindness():
     of_draws, _ = log_weights(sampler)
     drop = importance.mode_drop(of_draws, chain.stats["log_weight"])
     assert abs(drop.deviation(0)) < LIMIT
+
+
+def test_chains_from_every_phase_and_the_symmetry_of_m_find_the_lost_half(sampler):
+    of_draws, _ = log_weights(sampler)
+    draw = sampler.sample(20_000, Rng(3)).spins.numpy()
+    drawn = draw_numbers({"energy": ENERGY(draw), "magnetization": draw.mean(axis=1), "log_weight": of_draws}, TARGET)
+    chained = mode_numbers(sampler, TARGET, of_draws, Rng(8))
+    complaints = [sentence.split(":")[0] for sentence in unreliable({"draws": drawn, "chains": chained})]
+    if isinstance(sampler, Collapsed):
+        assert drawn["ess_fraction"]["reliable"]
+        assert {"draws.share_up", "chains.split_rhat", "chains.mode_drop"} <= set(complaints)
+        assert chained["split_rhat"]["value"] > 1.5
+    else:
+        assert complaints == []
+        assert chained["split_rhat"]["value"] < 1.05
 
 
 def test_the_collapsed_sampler_is_normalised_and_says_what_it_draws():

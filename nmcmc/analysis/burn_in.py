@@ -52,7 +52,7 @@ def burn_in(series: Floats) -> Estimate:
     if sigma < SIGNIFICANT_SIGMA:
         return Estimate(0.0, float(step), n=series.size)
     why = f"the first {best} of {n} draws still remember the start ({min(sigma, 999):.0f} sigma)"
-    advice = "draw more after a longer warm-up" if best >= cuts[-1] - step else f"add {2 * best} to the warm-up"
+    advice = "draw more after a longer warm-up" if best > 0.4 * n else f"add {2 * best} to the warm-up"
     return Estimate(float(best), float(step), n=series.size, reliable=False, why=f"{why}: {advice}")
 
 

@@ -1,4 +1,4 @@
-"""τ_int in other units than updates, and how its estimate settles as chains grow."""
+"""What an update costs in sweeps, and how the estimate of τ_int settles as chains grow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmcmc.analysis.autocorrelation import checked_series, estimate_mean
-from nmcmc.types import Estimate, Floats, Ints
+from nmcmc.types import Floats, Ints
 
 LEAST_DRAWS = 16
 
@@ -53,18 +53,3 @@ def sweeps_per_update(stats: Mapping[str, npt.NDArray[Any]], n_spins: int) -> fl
     """
     sizes = stats.get("cluster_size")
     return 1.0 if sizes is None else float(np.mean(sizes)) / n_spins
-
-
-def tau_in_units(estimate: Estimate, sweeps: float, seconds: float | None) -> dict[str, tuple[float, float] | None]:
-    """Return τ_int and its error in updates, sweeps and seconds; seconds are None if an update's are not known.
-
-    Parameters
-    ----------
-    estimate : with τ_int in updates.
-    sweeps, seconds : what one update of one chain costs.
-    """
-    factors = {"updates": 1.0, "sweeps": sweeps, "seconds": seconds}
-    return {
-        unit: None if factor is None else (factor * estimate.tau_int, factor * estimate.tau_int_error)
-        for unit, factor in factors.items()
-    }

@@ -24,15 +24,31 @@ _GROUPS = 10
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
-def eigenvalues(log_weight: Floats) -> Floats:
-    """Return λ_k = Σ_i q_i max(0, 1 − w_i/w_k), (n,) in the order of the draws: the chance to stay at state k.
+def eigenvalues(log_weight: Floats, probability: Floats | None = None) -> Floats:
+    """Return λ_k = Σ_i q_i max(0, 1 − w_i/w_k), (n,) in the order given: the chance to stay at state k.
 
-    That of the draw of least weight, always 0, stands for the stationary eigenvalue 1. Sorting makes it O(n log n).
+    That of the state of least weight, always 0, stands for the stationary eigenvalue 1. Sorting makes it O(n log n).
+
+    Parameters
+    ----------
+    log_weight : of draws, or of all states of a small system, (n,).
+    probability : q of the states, (n,), adding up to 1; by default 1/n, that of draws.
+
+    Raises
+    ------
+    ValueError : if there is not a probability for each weight. ValueError, FloatingPointError : as
+        `importance.checked_log_weight`.
     """
     log_weight = checked_log_weight(log_weight)
+    n = len(log_weight)
+    q = np.full(n, 1 / n) if probability is None else np.asarray(probability, dtype=np.float64)
+    if q.shape != (n,):
+        raise ValueError(f"probability has shape {q.shape}; give one per log weight, {log_weight.shape}")
     order = np.argsort(-log_weight, kind="stable")
-    result = np.empty(len(log_weight))
-    result[order] = 1 - _leaving(_falling_weights(log_weight[order]))
+    w, q = _falling_weights(log_weight[order]), q[order]
+    ratio = np.divide(_sum_after(q * w), w, out=np.full(n, np.inf), where=w > 0)
+    result = np.empty(n)
+    result[order] = 1 - np.minimum(np.cumsum(q) + ratio, 1.0)
     return result
 
 

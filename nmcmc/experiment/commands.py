@@ -88,7 +88,7 @@ def sample_command(wanted: Wanted, settings: ChainConfig, out: Path, options: Op
         translations=wanted.translations,
         out=str(out),
         **numbers.proposal_numbers(chain, target),
-        **numbers.chain_numbers(chain, target, each),
+        **_with_seconds(numbers.chain_numbers(chain, target), each),
     )
 
 
@@ -105,8 +105,13 @@ def baseline_command(
         seed=options.seed,
         seconds={"sample": seconds},
         out=str(out),
-        **numbers.chain_numbers(chain, target, each),
+        **_with_seconds(numbers.chain_numbers(chain, target), each),
     )
+
+
+def _with_seconds(found: dict[str, Any], seconds_per_update: float | None) -> dict[str, Any]:
+    """Return the numbers of a chain with τ_int in seconds of one chain, of which several run side by side."""
+    return found | {"tau_seconds": numbers.tau_times(found["observables"], seconds_per_update)}
 
 
 def _chain_in_file(

@@ -144,10 +144,9 @@ def _with_configurations(chain: ChainConfig) -> ChainConfig:
 
 def _summary(results: Results, out: Path, began: float) -> dict[str, Any]:
     target, trained = results.target, results.trained
-    baseline, neural = (
-        numbers.chain_numbers(result.chain, target, result.seconds_per_update)
-        for result in (results.baseline, results.neural)
-    )
+    both = {"neural": results.neural, results.baseline_name: results.baseline}
+    found = {name: numbers.chain_numbers(result.chain, target) for name, result in both.items()}
+    neural, baseline = found.values()
     certificate = mode_drop_certificate(trained.sampler, target, results.draws["log_weight"], results.baseline.chain)
     return numbers.summarize(
         "run",
@@ -157,6 +156,10 @@ def _summary(results: Results, out: Path, began: float) -> dict[str, Any]:
         baseline={"name": results.baseline_name, **baseline},
         worst_deviation=numbers.finite(worst(results.rows())),
         mode_drop=certificate,
+        tau_seconds={
+            name: numbers.tau_times(found[name]["observables"], result.seconds_per_update)
+            for name, result in both.items()
+        },
         objective=trained.job.objective,
         steps=trained.steps,
         note=trained.job.note,

@@ -15,7 +15,7 @@ from nmcmc.analysis.burn_in import burn_in
 from nmcmc.analysis.compare import Row, to_json
 from nmcmc.analysis.modes import LEAST_DRAWS, share_up, signs_up, split_rhat
 from nmcmc.analysis.observables import derive
-from nmcmc.analysis.scales import sweeps_per_update, tau_in_units
+from nmcmc.analysis.scales import sweeps_per_update
 from nmcmc.analysis.spectrum import predict, predicted_acceptance, predicted_tau_exp
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import LatticeEnergy
@@ -52,7 +52,8 @@ KEYS = (
     "predicted_tau_int",
     "predicted_tau_exp",
     "pareto_k",
-    "tau_int",
+    "tau_sweeps",
+    "tau_seconds",
     "burn_in",
     "split_rhat",
     "share_up",
@@ -114,11 +115,8 @@ def with_exact(estimates: Mapping[str, Estimate], exact: Mapping[str, float]) ->
     return {name: {**to_json(estimate), "exact": exact.get(name)} for name, estimate in estimates.items()}
 
 
-def chain_numbers(chain: Chain, target: Boltzmann, seconds_per_update: float | None = None) -> dict[str, Any]:
-    """Return what a chain alone tells: observables with exact values, acceptance_rate of proposals, whether it mixes.
-
-    ``seconds_per_update`` is what one update of one chain took, if that is known.
-    """
+def chain_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
+    """Return what a chain alone tells: observables with exact values, acceptance_rate of proposals, whether it mixes."""
     estimates = chain_estimates(chain, target)
     numbers: dict[str, Any] = {
         "n_samples": chain.n_chains * chain.n_draws,
@@ -126,14 +124,19 @@ def chain_numbers(chain: Chain, target: Boltzmann, seconds_per_update: float | N
     }
     if "accepted" in chain.stats:
         numbers["acceptance_rate"] = to_json(acceptance_rate(chain))
-    sweeps = sweeps_per_update(chain.stats, target.n_spins)
-    shown = [name for name in ("energy_per_spin", "abs_magnetization") if estimates[name].error > 0]
-    numbers["tau_int"] = {name: _units(tau_in_units(estimates[name], sweeps, seconds_per_update)) for name in shown}
+    numbers["tau_sweeps"] = tau_times(numbers["observables"], sweeps_per_update(chain.stats, target.n_spins))
     return numbers | mixing_numbers(chain, target)
 
 
-def _units(taus: Mapping[str, tuple[float, float] | None]) -> dict[str, dict[str, float | None]]:
-    return {unit: {"value": finite(tau[0]), "error": finite(tau[1])} for unit, tau in taus.items() if tau is not None}
+def tau_times(observables: Mapping[str, Any], factor: float | None) -> dict[str, Any] | None:
+    """Return τ_int of energy and |m| in a unit of which an update is worth ``factor``; null where that is not known."""
+    if factor is None:
+        return None
+    taus = {}
+    for name in ("energy_per_spin", "abs_magnetization"):
+        tau, error = (observables[name][key] for key in ("tau_int", "tau_int_error"))
+        taus[name] = None if tau is None or error is None else {"value": factor * tau, "error": factor * error}
+    return taus
 
 
 def mixing_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:

@@ -70,7 +70,11 @@ def same_file(a, b):
 
 
 def timeless(summary):
-    return {name: value for name, value in summary.items() if name not in ("seconds", "out", "report", "model")}
+    return {
+        name: value
+        for name, value in summary.items()
+        if name not in ("seconds", "tau_seconds", "out", "report", "model")
+    }
 
 
 def outputs(folder):

@@ -1,0 +1,33 @@
+"""Burn-in is found where there is one, and nowhere else."""
+
+import numpy as np
+import pytest
+from series import ar1
+
+from nmcmc.analysis.burn_in import burn_in
+
+
+@pytest.mark.parametrize("a", [0.0, 0.9])
+def test_stationary_chains_have_none(a):
+    for seed in range(40):
+        assert burn_in(ar1(a, 4, 2000, seed=seed)).value == 0
+
+
+@pytest.mark.parametrize("sign", [np.ones(4), np.array([1, -1, 1, -1])])
+def test_a_start_far_off_is_cut(sign):
+    """Also where chains come from both sides, so that their mean shows nothing."""
+    start = 8 * sign[:, None] * np.exp(-np.arange(2000) / 50)
+    found = burn_in(ar1(0.5, 4, 2000, seed=1) + start)
+    assert 50 < found.value < 400
+    assert not found.reliable
+    assert "to the warm-up" in found.why
+
+
+def test_a_start_remembered_over_half_the_chain_asks_for_longer_ones():
+    found = burn_in(ar1(0.5, 4, 2000, seed=2) + 20 * np.exp(-np.arange(2000) / 400))
+    assert not found.reliable
+    assert "draw more" in found.why
+
+
+def test_a_constant_has_none():
+    assert burn_in(np.ones((2, 100))).value == 0

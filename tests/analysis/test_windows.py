@@ -1,0 +1,98 @@
+"""Windows: sums that can be done by hand, and other programs' conventions on the same series."""
+
+import math
+import warnings
+
+import emcee
+import numpy as np
+import pytest
+from arviz_stats.base import array_stats
+from series import ar1, tau_of
+
+from nmcmc.analysis.autocorrelation import autocorrelation, estimate_mean
+from nmcmc.analysis.windows import AutomaticWindow, SokalWindow, TailWindow, rho_error
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import pyerrors
+
+EXPONENTIAL = 0.5 ** np.arange(200)
+"""ρ(t) = 2⁻ᵗ, τ_int = 3/2."""
+
+
+def test_sokal_stops_at_the_first_lag_of_c_tau():
+    found = SokalWindow(c=5)(EXPONENTIAL, 1000)
+    assert found.window == 8  # 5 τ_8 = 7.48
+    assert found.tau_int == pytest.approx(1.5 - 0.5**8)
+
+
+@pytest.mark.parametrize("rule", [AutomaticWindow(), SokalWindow()])
+def test_a_sum_that_never_stops_ends_with_the_last_lag(rule):
+    assert rule(np.ones(50), 10**6).window == 49
+
+
+def test_tail_adds_what_a_slow_mode_has_left():
+    slow = 0.9 * 0.3 ** np.arange(400) + 0.1 * 0.98 ** np.arange(400)
+    slow[0] = 1
+    exact = 0.5 + 0.9 * 0.3 / 0.7 + 0.1 * 0.98 / 0.02
+    found = TailWindow(tau_exp=-1 / math.log(0.98))(slow, 500)
+    assert found.tau_int + found.tail == pytest.approx(exact, rel=0.03)
+    assert found.tau_int < 0.9 * exact
+    assert found.tail_error > 0
+
+
+def test_error_of_rho_is_its_scatter():
+    rows = ar1(0.7, 300, 2000, seed=3)
+    found = [autocorrelation(row[None]) for row in rows]
+    for lag in (1, 3, 8):
+        scatter = np.std([f.rho[lag] for f in found])
+        predicted = rho_error(0.7 ** np.arange(200), lag, 2000)
+        assert scatter == pytest.approx(predicted, rel=5 / math.sqrt(2 * 300))
+
+
+@pytest.mark.parametrize("make", [lambda: SokalWindow(0), lambda: TailWindow(-1.0), lambda: TailWindow(1.0, 0)])
+def test_bad_parameters_raise(make):
+    with pytest.raises(ValueError, match=r"positive|c > 0"):
+        make()
+
+
+def pyerrors_of(series, **options):
+    theirs = pyerrors.Obs(list(series), [f"chain|r{k}" for k in range(len(series))])
+    theirs.gamma_method(**options)
+    return theirs
+
+
+@pytest.mark.parametrize("k", range(50))
+def test_tau_int_of_50_series_is_that_of_pyerrors_within_1_percent(k):
+    """Single chains: of several they subtract each one's own mean, and below ½ they report ½."""
+    series = ar1((0.2, 0.4, 0.6, 0.8, 0.9)[k % 5], 1, 6000, seed=k) + 0.1 * k
+    ours, theirs = estimate_mean(series), pyerrors_of(series, S=1.5)
+    assert ours.tau_int == pytest.approx(theirs.e_tauint["chain"], rel=0.01)
+    assert ours.error == pytest.approx(theirs.dvalue, rel=0.01)
+
+
+@pytest.mark.parametrize(("a", "tau_exp"), [(0.5, 3.0), (0.9, 20.0)])
+def test_tail_is_that_of_pyerrors(a, tau_exp):
+    series = ar1(a, 1, 4000, seed=7)
+    ours, theirs = autocorrelation(series, TailWindow(tau_exp)), pyerrors_of(series, tau_exp=tau_exp)
+    assert ours.window == theirs.e_windowsize["chain"]
+    assert ours.tau_int == pytest.approx(theirs.e_tauint["chain"], rel=0.01)
+    assert ours.tau_int_error == pytest.approx(theirs.e_dtauint["chain"], rel=0.05)
+    assert ours.error == pytest.approx(theirs.dvalue, rel=0.01)
+
+
+@pytest.mark.parametrize("a", [0.5, 0.9])
+def test_sokal_is_emcee_which_sums_twice_tau_and_so_goes_twice_as_far(a):
+    series = ar1(a, 1, 20_000, seed=9)
+    ours = autocorrelation(series, SokalWindow(10))
+    assert 2 * ours.tau_int == pytest.approx(emcee.autocorr.integrated_time(series.T, c=5)[0], rel=0.01)
+
+
+@pytest.mark.parametrize("a", [0.0, 0.5, 0.9])
+def test_draws_over_twice_tau_are_the_ess_of_arviz(a):
+    """Geyer's sequence sums further and noisier: they agree within three errors of τ_int."""
+    series = ar1(a, 4, 10_000, seed=10)
+    ours = estimate_mean(series)
+    theirs = series.size / (2 * float(array_stats.ess(series, method="mean")))
+    assert abs(ours.tau_int - theirs) < 3 * ours.tau_int_error
+    assert abs(1.5 * tau_of(a) - theirs) > 3 * ours.tau_int_error
