@@ -58,7 +58,7 @@ def test_logit_i_ignores_spins_from_i_on(energy):
         flipped = spins.clone()
         flipped[:, i:] *= -1
         torch.testing.assert_close(sampler.logits(flipped)[:, : i + 1], logits[:, : i + 1], rtol=0, atol=1e-5)
-        if i:
+        if i % energy.lattice.extents[1]:  # the left neighbour is seen
             flipped = spins.clone()
             flipped[:, i - 1] *= -1
             assert not torch.allclose(sampler.logits(flipped)[:, i], logits[:, i], atol=1e-3)
@@ -114,7 +114,7 @@ def test_training_comes_close_to_the_target(objective):
 
     before = kl()
     loss = reverse_kl if objective == "reverse" else learn
-    train(sampler, target, loss, Plan(steps=150, n_evaluate=100), Rng(2))
+    train(sampler, target, loss, Plan(steps=100, n_evaluate=100), Rng(2))
     assert before > 0.3
     assert kl() < 0.15 * before
 

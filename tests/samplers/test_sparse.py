@@ -61,16 +61,16 @@ def test_the_inputs_of_spin_i_are_the_fields_that_its_predecessors_changed(energ
         np.testing.assert_allclose(x[:, i, : len(mine)], expected[:, i, mine], atol=1e-5)
         missing = [l for l in range(i + 1, energy.n_spins) if l not in mine]
         np.testing.assert_allclose(expected[:, i, missing], 0, atol=1e-12)
-        assert np.all(changed[i, mine]) or energy.n_spins == 10
+        assert np.all(changed[i, mine])
     own = expected[:, np.arange(energy.n_spins), np.arange(energy.n_spins)]
     np.testing.assert_allclose(sampler.known.total(torch.from_numpy(spins).float()), own, atol=1e-5)
 
 
-def test_a_lattice_has_as_many_inputs_as_a_row():
+def test_a_lattice_has_no_more_inputs_than_a_row_or_two():
     start, _ = KnownFields(LatticeEnergy(Lattice((8, 8), "open")), 0.5).frontier()
-    assert np.diff(start).max() == 8
+    assert np.diff(start).max() == 7
     start, _ = KnownFields(LatticeEnergy(Lattice((8, 8))), 0.5).frontier()
-    assert np.diff(start).max() == 16
+    assert np.diff(start).max() == 15
 
 
 def test_a_fresh_net_is_the_physics(energy):
@@ -105,13 +105,11 @@ def test_without_field_both_signs_are_equally_likely(energy):
     assert torch.allclose(*both, rtol=1e-5, atol=1e-6) == (not energy.has_field)
 
 
-def test_a_chain_is_exact_when_its_known_fields_are_weighted_right():
-    """On an open chain ln cosh(β(J + x))/cosh(β(J − x)) of the next spin's field is odd in the last spin: linear."""
-    beta, coupling = 0.8, 1.3
-    sampler = SparseSampler(LatticeEnergy(Lattice((7,), "open"), coupling), beta, rng=Rng(1))
-    states = all_states(7)
-    log_p = np.log(probabilities(sampler.energy, beta))
-    np.testing.assert_allclose(sampler.log_prob(torch.from_numpy(states)).detach(), log_p, atol=1e-5)
+def test_an_open_chain_is_exact_from_the_start():
+    """There P(s_i | s_<i) = σ(2βJ s_i s_(i−1)), which is the known field."""
+    sampler = SparseSampler(LatticeEnergy(Lattice((7,), "open"), 1.3), 0.8, rng=Rng(1))
+    log_p = np.log(probabilities(sampler.energy, 0.8))
+    np.testing.assert_allclose(sampler.log_prob(torch.from_numpy(all_states(7))).detach(), log_p, atol=1e-5)
 
 
 def test_training_comes_close_to_the_target():
@@ -125,8 +123,8 @@ def test_training_comes_close_to_the_target():
         return float(np.exp(log_q) @ (log_q - np.log(p)))
 
     before = kl()
-    train(sampler, target, reverse_kl, Plan(steps=250, n_evaluate=100), Rng(2))
-    assert before > 0.3
+    train(sampler, target, reverse_kl, Plan(steps=100, n_evaluate=100), Rng(2))
+    assert before > 0.2
     assert kl() < 0.1 * before
 
 
