@@ -307,6 +307,36 @@ def optimize():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def mean_field():
+    """Return errors of the free energy, Curie–Weiss beside the published ones, and SK of 20 spins with ess."""
+    whole = load("mean_field")
+    means = {(m["system"], m["n"], m["net"], m["beta"]): m for m in whole["result"]["means"]}
+    known = {(r["n"], r["net"], r["beta"]): r.get("published") for r in whole["result"]["rows"]}
+    betas = sorted({beta for system, *_, beta in means if system == "curie-weiss"})
+    rows = [f"| Curie–Weiss | {' | '.join(f'β = {beta:g}' for beta in betas)} |", "|---" * (len(betas) + 1) + "|"]
+    for n, net in sorted({(n, net) for system, n, net, _ in means if system == "curie-weiss"}):
+        cells = []
+        for beta in betas:
+            error, other = 1e4 * means["curie-weiss", n, net, beta]["relative_error"], known[n, net, beta]
+            text = f"{error:.1e}" if abs(error) < 1e-3 else f"{error:.3g}"
+            cells.append(text if other is None else f"{text} ({1e4 * other:.3g})")
+        rows.append(f"| {n}, {net} | {' | '.join(cells)} |")
+    betas = sorted({beta for system, *_, beta in means if system == "sk"})
+    rows += ["", f"| SK, 20 spins | {' | '.join(f'β = {beta:g}' for beta in betas)} | seconds |"]
+    rows += ["|---" * (len(betas) + 2) + "|"]
+    nets = dict.fromkeys(r["net"] for r in whole["result"]["rows"] if r["system"] == "sk" and r["n"] == 20)
+    for net in nets:
+        found = [means["sk", 20, net, beta] for beta in betas]
+        cells = [f"{1e4 * m['relative_error']:.2g}; {m['ess_fraction']:.3f}" for m in found]
+        rows.append(f"| {net} | {' | '.join(cells)} | {found[0]['seconds']:.1f} |")
+    options, instances = whole["options"], max(m["instances"] for m in means.values())
+    text = (
+        f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances and, after the "
+        f"semicolon, ess_fraction, {options['steps']} steps of {options['batch']} draws at each of 8 β ({where(whole)})."
+    )
+    return "\n".join([*rows, "", text])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
@@ -316,7 +346,7 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, line_nets, averages, levels, scaling, scan, knots, cost_per_sample, optimize),
+        *(one_level, line_nets, averages, levels, scaling, scan, knots, cost_per_sample, optimize, mean_field),
     )
 }
 

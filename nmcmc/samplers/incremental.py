@@ -68,6 +68,11 @@ class IncrementalSampler(AutoregressiveSampler):
         given = self._inputs(spins).contiguous()
         return self._draw(torch.empty(given.shape, dtype=torch.int8), torch.where(given > 0, -1.0, 2.0).double())
 
+    def cross_entropy(self, spins: Tensor, n: int, rng: Rng) -> Tensor:
+        """Return −E[log q] over n of the int8 configurations (n_configurations, n_spins): maximum likelihood."""
+        rows = torch.from_numpy(rng.generator.integers(len(spins), size=n))
+        return -self.log_prob(spins[rows]).mean()
+
     def _draw(self, spins: Tensor, uniforms: Tensor) -> Tensor:
         draw, into, numbers, log_q = self.kernel(), spins.numpy(), uniforms.numpy(), np.empty(len(spins))
         for_chunks(lambda a, b: draw(into[a:b], numbers[a:b], log_q[a:b]), len(log_q), self.granularity)

@@ -150,6 +150,15 @@ def test_a_start_at_random_loses_to_the_physics():
     assert gaps[1] > 8 * gaps[0]
 
 
+def test_maximum_likelihood_is_the_mean_of_log_q(build):
+    sampler = perturbed(build(glass(9), 0.7))
+    spins = sampler.sample(200, Rng(3)).spins
+    rows = Rng(4).generator.integers(200, size=50)
+    loss = sampler.cross_entropy(spins, 50, Rng(4))
+    torch.testing.assert_close(loss, -sampler.log_prob(spins[torch.from_numpy(rows)]).mean())
+    assert loss.requires_grad
+
+
 def test_sparse_systems_are_welcome(build):
     sampler = build(random_regular(10, 3, 1), 0.5)
     assert float(sampler.log_prob(torch.from_numpy(all_states(10))).exp().sum().detach()) == pytest.approx(1, abs=1e-6)
