@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmcmc.analysis.compare import compare as compare
+    from nmcmc.analysis.free_energy import (
+        bridge_log_z as bridge_log_z,
+        reciprocal_log_z as reciprocal_log_z,
+        temperatures_log_z as temperatures_log_z,
+    )
     from nmcmc.analysis.importance import ess_fraction as ess_fraction, kl as kl, log_z as log_z
     from nmcmc.analysis.observables import derive as derive, measurements as measurements
+    from nmcmc.analysis.quantity import Quantity as Quantity
+    from nmcmc.analysis.reweighting import reweight as reweight
+    from nmcmc.analysis.scaling import power_law as power_law
     from nmcmc.energies.boltzmann import BETA_CRITICAL as BETA_CRITICAL, Boltzmann as Boltzmann
     from nmcmc.energies.lattice import Lattice as Lattice, LatticeEnergy as LatticeEnergy
     from nmcmc.energies.pairwise import PairwiseEnergy as PairwiseEnergy
     from nmcmc.exact.known import exact_values as exact_values
+    from nmcmc.export import to_datatree as to_datatree, to_pyerrors as to_pyerrors
     from nmcmc.random import Rng as Rng
     from nmcmc.samplers.autoregressive import AutoregressiveSampler as AutoregressiveSampler
     from nmcmc.samplers.family import Family as Family, load_family as load_family
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
         reverse_kl as reverse_kl,
     )
     from nmcmc.types import Chain as Chain, CorruptFileError as CorruptFileError, Draw as Draw, Estimate as Estimate
+    from nmcmc.updates.annealing import anneal as anneal
     from nmcmc.updates.checkerboard import CheckerboardMetropolis as CheckerboardMetropolis
     from nmcmc.updates.compose import Cycle as Cycle, Mixture as Mixture
     from nmcmc.updates.heat_bath import HeatBath as HeatBath
@@ -39,6 +49,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "nmcmc.analysis.compare": ("compare",),
+    "nmcmc.analysis.free_energy": (
+        "bridge_log_z",
+        "reciprocal_log_z",
+        "temperatures_log_z",
+    ),
     "nmcmc.analysis.importance": (
         "ess_fraction",
         "kl",
@@ -48,6 +63,9 @@ _HOMES = {
         "derive",
         "measurements",
     ),
+    "nmcmc.analysis.quantity": ("Quantity",),
+    "nmcmc.analysis.reweighting": ("reweight",),
+    "nmcmc.analysis.scaling": ("power_law",),
     "nmcmc.energies.boltzmann": (
         "BETA_CRITICAL",
         "Boltzmann",
@@ -58,6 +76,10 @@ _HOMES = {
     ),
     "nmcmc.energies.pairwise": ("PairwiseEnergy",),
     "nmcmc.exact.known": ("exact_values",),
+    "nmcmc.export": (
+        "to_datatree",
+        "to_pyerrors",
+    ),
     "nmcmc.random": ("Rng",),
     "nmcmc.samplers.autoregressive": ("AutoregressiveSampler",),
     "nmcmc.samplers.family": (
@@ -86,6 +108,7 @@ _HOMES = {
         "Draw",
         "Estimate",
     ),
+    "nmcmc.updates.annealing": ("anneal",),
     "nmcmc.updates.checkerboard": ("CheckerboardMetropolis",),
     "nmcmc.updates.compose": (
         "Cycle",

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "training": {"types", "random", "atomic", "sealed", "training"},
     "analysis": {"types", "analysis"},
     "storage": {"types", "random", "config", "atomic", "storage"},
+    "export": {"types", "storage"},
     "plots": {"types", "notation", "analysis"},
     "report": {"types", "notation", "atomic", "config", "storage", "analysis", "plots"},
 }
@@ -38,6 +39,7 @@ OUTSIDE = {
     "samplers": {"numpy", "torch", "safetensors"},
     "training": {"numpy", "torch"},
     "storage": {"numpy", "h5py"},
+    "export": {"xarray", "h5netcdf", "pyerrors"},
     "plots": {"numpy", "matplotlib"},
     "report": {"numpy", "jinja2"},
     "experiment": {"numpy", "torch", "tqdm", "llvmlite"},
