@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmcmc.analysis.compare import compare as compare
+    from nmcmc.analysis.free_energy import (
+        bridge_log_z as bridge_log_z,
+        reciprocal_log_z as reciprocal_log_z,
+        temperatures_log_z as temperatures_log_z,
+    )
     from nmcmc.analysis.importance import ess_fraction as ess_fraction, kl as kl, log_z as log_z
     from nmcmc.analysis.intervals import interval as interval
     from nmcmc.analysis.modes import split_rhat as split_rhat
     from nmcmc.analysis.observables import derive as derive, measurements as measurements
+    from nmcmc.analysis.quantity import Quantity as Quantity
+    from nmcmc.analysis.reweighting import reweight as reweight
+    from nmcmc.analysis.scaling import power_law as power_law
     from nmcmc.annealing import anneal as anneal, schedule as schedule
     from nmcmc.dimod_sampler import AnnealingSampler as AnnealingSampler
     from nmcmc.energies.boltzmann import BETA_CRITICAL as BETA_CRITICAL, Boltzmann as Boltzmann
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from nmcmc.energies.readers import read_terms as read_terms
     from nmcmc.energies.terms import from_bqm as from_bqm, from_networkx as from_networkx, terms_of as terms_of
     from nmcmc.exact.known import exact_values as exact_values
+    from nmcmc.export import to_datatree as to_datatree, to_pyerrors as to_pyerrors
     from nmcmc.random import Rng as Rng
     from nmcmc.samplers.autoregressive import AutoregressiveSampler as AutoregressiveSampler
     from nmcmc.samplers.curie_weiss import (
@@ -67,6 +76,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "nmcmc.analysis.compare": ("compare",),
+    "nmcmc.analysis.free_energy": (
+        "bridge_log_z",
+        "reciprocal_log_z",
+        "temperatures_log_z",
+    ),
     "nmcmc.analysis.importance": (
         "ess_fraction",
         "kl",
@@ -78,6 +92,9 @@ _HOMES = {
         "derive",
         "measurements",
     ),
+    "nmcmc.analysis.quantity": ("Quantity",),
+    "nmcmc.analysis.reweighting": ("reweight",),
+    "nmcmc.analysis.scaling": ("power_law",),
     "nmcmc.annealing": (
         "anneal",
         "schedule",
@@ -110,6 +127,10 @@ _HOMES = {
     ),
     "nmcmc.energies.rbm": ("RestrictedBoltzmannEnergy",),
     "nmcmc.exact.known": ("exact_values",),
+    "nmcmc.export": (
+        "to_datatree",
+        "to_pyerrors",
+    ),
     "nmcmc.random": ("Rng",),
     "nmcmc.samplers.autoregressive": ("AutoregressiveSampler",),
     "nmcmc.samplers.curie_weiss": (

@@ -123,8 +123,9 @@ def _free_energy(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         marks = "" if entries["log_z"]["reliable"] else "  UNRELIABLE"
         yield f"{method:<{WIDTH}}{cells}{marks}"
     for entries in [*methods.values()][:1]:
-        cells = [entries[name]["exact"] for name in names]
-        yield f"{'exact':<{WIDTH}}" + "".join(f"{compact(None) if v is None else f'{v:.10g}':>19}" for v in cells)
+        exact = [entries[name]["exact"] for name in names]
+        texts = [compact(None) if value is None else f"{value:.10g}".replace("-", "−") for value in exact]
+        yield f"{'exact':<{WIDTH}}" + "".join(f"{text:>19}" for text in texts)
 
 
 def _checks(checks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

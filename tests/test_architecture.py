@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "dimod_sampler": {"types", "random", "energies", "annealing"},
     "analysis": {"types", "analysis"},
     "storage": {"types", "random", "config", "atomic", "storage"},
+    "export": {"types", "storage"},
     "plots": {"types", "notation", "analysis"},
     "report": {"types", "notation", "atomic", "config", "storage", "analysis", "plots"},
 }
@@ -42,6 +43,7 @@ OUTSIDE = {
     "samplers": {"numpy", "torch", "safetensors"},
     "training": {"numpy", "torch"},
     "storage": {"numpy", "h5py"},
+    "export": {"xarray", "h5netcdf", "pyerrors"},
     "plots": {"numpy", "matplotlib"},
     "report": {"numpy", "jinja2"},
     "experiment": {"numpy", "torch", "tqdm", "llvmlite"},

@@ -45,7 +45,7 @@ class Fit:
         if self.n_free < 1:
             return 0.0
         k = 2 / (9 * self.n_free)
-        return ((self.chi_square / self.n_free) ** (1 / 3) - 1 + k) / math.sqrt(k)
+        return float(((self.chi_square / self.n_free) ** (1 / 3) - 1 + k) / math.sqrt(k))
 
 
 def least_squares(design: Floats, values: Floats, covariance: Floats) -> Fit:
