@@ -16,7 +16,6 @@ from nmcmc.exact.enumeration import all_states
 from nmcmc.kernels import counts, leaf_transfer, masked_net, partial_fields, pixelcnn, sparse_net
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
-from nmcmc.samplers.compiled import CompiledSampler
 from nmcmc.samplers.curie_weiss import (
     CountSampler,
     ExactCurieWeissSampler,
@@ -52,7 +51,7 @@ SAMPLERS = {
         HierarchicalSampler(UNIFORM, 0.44, leaf=3, width=2, rng=Rng(1)), translations(UNIFORM, 2)
     ),
 }
-BASES = {AutoregressiveSampler, CompiledSampler, IncrementalSampler, CountSampler, FieldSampler}
+BASES = {AutoregressiveSampler, IncrementalSampler, CountSampler, FieldSampler}
 WITHOUT_WEIGHTS = {ExactCurieWeissSampler}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
+from nmcmc.samplers.windows import Windows
 from nmcmc.types import Draw, Floats, Spins
 
 Kernel = Callable[[Spins, Floats, Floats], None]
@@ -70,8 +72,14 @@ class IncrementalSampler(AutoregressiveSampler):
 
     def cross_entropy(self, spins: Tensor, n: int, rng: Rng) -> Tensor:
         """Return −E[log q] over n of the int8 configurations (n_configurations, n_spins): maximum likelihood."""
-        rows = torch.from_numpy(rng.generator.integers(len(spins), size=n))
-        return -self.log_prob(spins[rows]).mean()
+        inputs, chances = (part.to(self.device) for part in self._windows.draw(spins, n, rng))
+        logits = self.logits(inputs)
+        return (torch.nn.functional.softplus(logits) - chances * logits).sum(dim=1).mean()
+
+    @cached_property
+    def _windows(self) -> Windows:
+        sites = np.arange(self.n_spins)[None]
+        return Windows(self.energy, self.beta, sites[:, :0], sites)
 
     def _draw(self, spins: Tensor, uniforms: Tensor) -> Tensor:
         draw, into, numbers, log_q = self.kernel(), spins.numpy(), uniforms.numpy(), np.empty(len(spins))

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.random import Rng
-from nmcmc.samplers.compiled import CompiledSampler
+from nmcmc.samplers.incremental import IncrementalSampler, Kernel
 from nmcmc.samplers.known_fields import KnownFields
 
 SLOPE = 0.5
 """Of the rectifiers below zero, at the start."""
 
 
-class PixelCNNSampler(CompiledSampler):
+class PixelCNNSampler(IncrementalSampler):
     """logit_i = a x_ii + net_i(s_<i), x_ii = 2β(Σ_{j<i} J_ij s_j + h_i): convolutions that see what is above and left.
 
     The first convolution is masked at the site itself, the others are not; ``depth`` − 1 residual blocks (1×1
@@ -53,6 +53,7 @@ class PixelCNNSampler(CompiledSampler):
     torch.Size([5, 24])
     """
 
+    granularity = 64
     first_mask: Tensor
     mask: Tensor
     fields: Tensor
@@ -133,9 +134,10 @@ class PixelCNNSampler(CompiledSampler):
         )
         return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
-    def _draw(self, spins: Any, uniforms: Any, first: int, last: int, weights: list[Any], log_q: Any) -> None:
+    def kernel(self) -> Kernel:
+        """Return the compiled draw with the present weights."""
         from nmcmc.kernels.pixelcnn import draw
 
         assert isinstance(self.energy, LatticeEnergy)
-        columns = self.energy.lattice.extents[1]
-        draw(spins, uniforms, columns, self.is_even, *self.known.later, *weights, first, last, log_q)
+        given = (self.energy.lattice.extents[1], self.is_even, *self.known.later, *self._weights())
+        return lambda spins, uniforms, log_q: draw(spins, uniforms, *given, 0, len(spins), log_q)

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
-from nmcmc.samplers.compiled import CompiledSampler
+from nmcmc.samplers.incremental import IncrementalSampler, Kernel
 from nmcmc.samplers.known_fields import KnownFields
 
 
-class SparseSampler(CompiledSampler):
+class SparseSampler(IncrementalSampler):
     """logit_i = a_i x_ii + c_i·x_i + v_i·tanh(W_i x_i + …) + b_i with x_il = 2β Σ_{j<i} J_jl s_j of l > i.
 
     The exact conditional of a pairwise system depends on the spins before i only through these partial fields. All
@@ -44,6 +44,7 @@ class SparseSampler(CompiledSampler):
     torch.Size([5, 4])
     """
 
+    granularity = 64
     places: Tensor
     mask: Tensor
 
@@ -104,7 +105,9 @@ class SparseSampler(CompiledSampler):
         tensors = (first, inner, self.last, linear, self.own, self.hidden_bias, self.bias)
         return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
-    def _draw(self, spins: Any, uniforms: Any, first: int, last: int, weights: list[Any], log_q: Any) -> None:
+    def kernel(self) -> Kernel:
+        """Return the compiled draw with the present weights."""
         from nmcmc.kernels.sparse_net import draw
 
-        draw(spins, uniforms, self._start, self._sites, *self.known.later, *weights, first, last, log_q)
+        given = (self._start, self._sites, *self.known.later, *self._weights())
+        return lambda spins, uniforms, log_q: draw(spins, uniforms, *given, 0, len(spins), log_q)
