@@ -3,11 +3,13 @@
 Swendsen–Wang and Metropolis on the critical torus of --extent, Wolff and energies on --wolff-extent: nanoseconds per
 spin, attempted flip or flipped spin, and for energies the fraction of the memory bandwidth that a plain sum of words
 reaches. Ratios are medians of ratios of neighbours: all programs alternate, and all start from the same configuration
-where they take one. Times are those of the thread; peapods and mcising are absent if they are not installed.
-mcising's Wolff is measured by benchmarks/wolff.py; peapods makes a sweep of Metropolis with every cluster step and
-measures as it goes, so its time for Swendsen–Wang is the difference between sweeps with and without.
+where they take one. Times are those of the one thread that every program has (peapods by ``sequential=True``, both Rust
+programs by RAYON_NUM_THREADS=1); peapods and mcising are absent if they are not installed. peapods makes a sweep of
+Metropolis with every cluster step and measures as it goes, so its time for Swendsen–Wang is the difference between
+sweeps with and without.
 """
 
+import os
 import time
 
 import numba as nb
@@ -23,6 +25,7 @@ from nmcmc.updates.checkerboard import CheckerboardMetropolis
 from nmcmc.updates.metropolis import Metropolis
 from nmcmc.updates.swendsen_wang import SwendsenWang
 
+os.environ["RAYON_NUM_THREADS"] = "1"
 try:
     import mcising
 except ImportError:
@@ -45,6 +48,27 @@ def plain_sweep(spins, uniforms, accept):
             around = spins[i - 1, j] + spins[(i + 1) % n, j] + spins[i, j - 1] + spins[i, (j + 1) % n]
             if uniforms[i, j] < accept[spins[i, j] * around + 4]:
                 spins[i, j] = -spins[i, j]
+
+
+@nb.njit
+def plain_clusters(spins, stack, generator, chance, clusters):
+    """Grow and flip clusters of spins (L, L) with a stack, bonds active with ``chance``; return the flipped spins."""
+    n, flipped = len(spins), 0
+    for _ in range(clusters):
+        i, j = int(n * generator.random()), int(n * generator.random())
+        old = spins[i, j]
+        spins[i, j], stack[0], top = -old, i * n + j, 1
+        flipped += 1
+        while top > 0:
+            top -= 1
+            i, j = divmod(stack[top], n)
+            for a, b in ((i - 1, j), ((i + 1) % n, j), (i, j - 1), (i, (j + 1) % n)):
+                if spins[a, b] == old and generator.random() < chance:
+                    spins[a, b] = -old
+                    stack[top] = a % n * n + b % n
+                    top += 1
+                    flipped += 1
+    return flipped
 
 
 @nb.njit
@@ -76,6 +100,12 @@ def plain(spins, seed):
         return spins.size
 
     return repeat
+
+
+def plain_wolff(spins, seed, clusters):
+    spins, generator = spins.copy(), np.random.Generator(np.random.SFC64(seed))
+    stack, chance = np.empty(spins.size, dtype=np.int64), -np.expm1(-2 * BETA_CRITICAL)
+    return lambda: plain_clusters(spins, stack, generator, chance, clusters)
 
 
 def by_mcising(spins, seed, sweeps):
@@ -121,7 +151,10 @@ def swendsen_wang_programs(spins, seed, steps):
 
 def wolff_programs(extent, seed, clusters):
     spins = equilibrated(extent, seed)
-    programs = {"wolff": our_wolff(spins, BETA_CRITICAL, clusters, seed)}
+    programs = {
+        "wolff": our_wolff(spins, BETA_CRITICAL, clusters, seed),
+        "plain loop": plain_wolff(spins, seed, clusters),
+    }
     if mcising is not None:
         programs["mcising"] = their_wolff(spins, BETA_CRITICAL, clusters, seed)
     return programs

@@ -23,6 +23,16 @@ def edge_sum(spins, edges, couplings, fields, offset, out):
 
 
 @nb.njit(cache=True, nogil=True)
+def edge_products(spins, edges, out):
+    """Write Σ_edges s s of each row of spins (batch, n_spins) int8 to out (batch,) int64; edges (n, 2) uint32."""
+    for b in range(spins.shape[0]):
+        row, total = spins[b], np.int32(0)
+        for e in range(edges.shape[0]):
+            total += np.int32(row[edges[e, 0]]) * np.int32(row[edges[e, 1]])
+        out[b] = total
+
+
+@nb.njit(cache=True, nogil=True)
 def local_fields(spins, start, neighbour, coupling, fields, out):
     """Write Σ_j J_ij s_j + h_i of each row of spins (batch, n_spins) int8 to out (batch, n_spins)."""
     for b in range(spins.shape[0]):

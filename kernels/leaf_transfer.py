@@ -11,7 +11,7 @@ import numba as nb
 import numpy as np
 
 from nmcmc.kernels.leaf_draw import draw_rows
-from nmcmc.kernels.simd import lanes, load, splat, store, where_less
+from nmcmc.kernels.simd import lanes, load, prefetch, splat, store, where_less
 
 LANES = 16
 
@@ -155,10 +155,13 @@ def _gather(spins, uniforms, sites, bond_site, fill, first, stop, border, chance
     """Write the border spins ±1 of the leaves from ``first`` on to border, their uniforms u and 1 − u to chance."""
     n, n_sites = lanes(border), sites.shape[1]
     for l in range(n):
-        b, k = divmod(min(first + l, stop - 1), len(bond_site))
+        b, k = divmod(np.uint64(min(first + l, stop - 1)), np.uint64(len(bond_site)))
         for e in range(bond_site.shape[1]):
             border[e * n + l] = spins[b, bond_site[k, e]]
         if fill:
+            following, its = divmod(np.uint64(min(first + n + l, stop - 1)), np.uint64(len(bond_site)))
+            for i in range(0, n_sites, 3):  # sites are neighbours in memory along one side: every cache line is met
+                prefetch(uniforms, following, sites[its, i])
             for i in range(n_sites):
                 u = uniforms[b, sites[k, i]]
                 chance[2 * i * n + l] = u
@@ -175,8 +178,8 @@ def leaves(
     Parameters
     ----------
     spins (batch, n_sites) int8 : borders are read; insides are written if ``fill``.
-    sites (n_blocks, height · width) : sites of every block.
-    bond_inside (n_bonds,) row · width + column, bond_site (n_blocks, n_bonds) : border bonds.
+    sites (n_blocks, height · width) uint64 : sites of every block.
+    bond_inside (n_bonds,) row · width + column, bond_site (n_blocks, n_bonds) uint64 : border bonds.
     bond_weight (n_bonds, 2) : weights of opposed and of aligned spins.
     field_weight (height · width, 2) : weights of spin −1 and +1.
     across (height, width, 2) : weights of aligned and opposed spins of a column and the one before it.
@@ -213,7 +216,7 @@ def leaves(
         if fill:
             draw_rows(v, work, small, ratio, chance, drawn, width, height)
         for l in range(min(n, stop - first)):
-            b, k = divmod(first + l, len(sites))
+            b, k = divmod(np.uint64(first + l), np.uint64(len(sites)))
             log_z[b, k] = total[l] + math.log(product[l])
             if fill:
                 for i in range(sites.shape[1]):

@@ -33,6 +33,16 @@ def uniform(stream):
 
 
 @nb.njit(cache=True, nogil=True)
+def fill_uniform(stream, out):
+    """Write successive uniforms to out (n,) float64: numpy's own loop, but with the stream in registers."""
+    a, b, c, counter = stream[0], stream[1], stream[2], stream[3]
+    for i in range(out.shape[0]):
+        word, a, b, c, counter = advance(a, b, c, counter)
+        out[i] = (word >> _11) * _TO_UNIT
+    stream[0], stream[1], stream[2], stream[3] = a, b, c, counter
+
+
+@nb.njit(cache=True, nogil=True)
 def below(stream, n):
     """Return an exactly uniform integer in 0 … n − 1 as uint64, for 1 ≤ n < 2³² (Lemire 2019, arXiv:1805.10941)."""
     n = np.uint64(n)

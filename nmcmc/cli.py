@@ -18,6 +18,7 @@ from nmcmc import config as settings
 T = TypeVar("T")
 
 OK, USAGE, UNRELIABLE, CORRUPT, INTERRUPTED = 0, 2, 3, 4, 130
+COMPILING = ("run", "train", "sample", "baseline", "evaluate", "scan", "exact")
 EPILOG = "Exit codes: 0 done, 2 wrong use, 3 not converged or unreliable, 4 damaged file."
 
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         _check_options(options)
-        result = options.job(options)
+        result = _announcing_compilation(options)
         _show(result, options)
         return _exit_code(result)
     except CorruptFileError as error:
@@ -47,6 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         advice = "; the same command with --resume continues" if "resume" in options else ""
         return _fail(f"interrupted{advice}", INTERRUPTED)
+
+
+def _announcing_compilation(options: argparse.Namespace) -> Any:
+    """Do the job; should kernels have to be compiled, as on a first run, say so on a terminal: it takes a while."""
+    if options.quiet or options.command not in COMPILING or not sys.stderr.isatty():
+        return options.job(options)
+    from nmcmc.kernels.compilation import at_first_compilation
+
+    stop = at_first_compilation(lambda: sys.stderr.write("nmcmc: compiling kernels (once)…\n"))
+    try:
+        return options.job(options)
+    finally:
+        stop()
 
 
 def _fail(error: object, code: int) -> int:

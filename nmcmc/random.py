@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 Streams = npt.NDArray[np.uint64]
 """SFC64 states, one row (a, b, c, counter) per chain: shape (n_chains, 4)."""
+
+MANY = 2**15
+"""Uniform numbers in one call from which on a compiled loop makes them: for fewer numpy's is as good."""
 
 
 class Rng:
@@ -60,8 +64,20 @@ class Rng:
         import torch
 
         if torch.device(device).type == "cpu":
-            return torch.from_numpy(self.generator.random(shape))
+            numbers = self._many(math.prod(shape)) if math.prod(shape) >= MANY else self.generator.random(shape)
+            return torch.from_numpy(numbers).reshape(shape)
         return torch.rand(shape, dtype=torch.float64, device=device, generator=self.torch_generator(device))
+
+    def _many(self, n: int) -> npt.NDArray[np.float64]:
+        """Return ``generator.random(n)``, bit for bit, in little more than half its time."""
+        from nmcmc.kernels.rng import fill_uniform
+
+        bits, out = self.generator.bit_generator, np.empty(n)
+        state: dict[str, Any] = dict(bits.state)
+        stream = state["state"]["state"].copy()
+        fill_uniform(stream, out)
+        bits.state = state | {"state": {"state": stream}}
+        return out
 
     def torch_generator(self, device: str | torch.device = "cpu") -> torch.Generator:
         """Return this stream's torch generator on the device."""

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 BASE = {"types", "random", "parallel"}
 MAY_IMPORT = {
     "types": {"random"},
-    "random": set(),
+    "random": {"kernels"},
     "parallel": set(),
     "notation": set(),
     "text": {"notation"},

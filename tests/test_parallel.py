@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from nmcmc.parallel import for_chunks, n_threads
+from nmcmc.parallel import for_chunks, in_turn, n_threads
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -54,6 +54,42 @@ def test_errors_reach_the_caller(threads):
 
     with pytest.raises(ArithmeticError, match="row 9 failed"):
         for_chunks(work, 10)
+
+
+@pytest.mark.parametrize("n_pieces", [0, 1, 4, 23])
+def test_pieces_are_taken_in_order_one_at_a_time_and_all_worked_on(threads, n_pieces):
+    taking, taken, done = threading.Lock(), [], []
+
+    def take(piece):
+        assert taking.acquire(blocking=False)
+        taken.append(piece)
+        taking.release()
+        return 10 * piece
+
+    in_turn(take, lambda piece, prepared: done.append((piece, prepared)), range(n_pieces))
+    assert taken == list(range(n_pieces))
+    assert sorted(done) == [(piece, 10 * piece) for piece in range(n_pieces)]
+
+
+def test_chunks_within_a_piece_are_not_spread_over_threads_that_are_busy(threads):
+    seen = []
+
+    def work(piece, _):
+        for_chunks(lambda start, stop: seen.append((stop - start, threading.get_ident())), 100)
+        in_turn(lambda inner: inner, lambda inner, _: seen.append((100, threading.get_ident())), range(9))
+
+    in_turn(lambda piece: piece, work, range(12))
+    assert [rows for rows, _ in seen] == [100] * 120
+    assert len({thread for _, thread in seen}) <= threads
+
+
+def test_an_error_in_a_piece_reaches_the_caller(threads):
+    def work(piece, _):
+        if piece == 5:
+            raise ArithmeticError("piece 5 failed")
+
+    with pytest.raises(ArithmeticError, match="piece 5 failed"):
+        in_turn(lambda piece: piece, work, range(9))
 
 
 def test_thread_count_is_that_of_torch(threads):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmcmc.random import Rng
+from nmcmc.random import MANY, Rng
 
 
 def test_same_path_same_stream():
@@ -48,6 +48,15 @@ def test_uniforms_are_drawn_row_by_row():
     assert torch.equal(whole, torch.cat([parts.uniform((2, 3)), parts.uniform((3, 3))]))
     assert whole.dtype == torch.float64
     assert bool(((whole >= 0) & (whole < 1)).all())
+
+
+@pytest.mark.parametrize("n", [MANY - 1, MANY, 3 * MANY + 1])
+def test_uniforms_are_those_of_numpy_s_generator_however_many(n):
+    rng, twin = Rng(4), Rng(4)
+    for one in (rng, twin):
+        one.generator.integers(0, 5, dtype=np.uint32)  # leaves half a word behind, which must stay
+    np.testing.assert_array_equal(rng.uniform((n, 1)).numpy().ravel(), twin.generator.random(n))
+    assert rng.state() == twin.state()
 
 
 def test_restored_generator_continues_bit_for_bit():

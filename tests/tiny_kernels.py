@@ -30,8 +30,8 @@ def leaf_case(dtype):
     """Two leaves of 3×2 with three border bonds each, five configurations, in float32 or float64."""
     rng = np.random.default_rng(2)
     spins, uniforms = rng.choice(np.array([-1, 1], dtype=np.int8), size=(5, 16)), rng.random((5, 16))
-    sites = np.array([[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]])
-    bond_inside, bond_site = np.array([0, 0, 5]), np.array([[12, 13, 14], [13, 14, 15]])
+    sites = np.array([[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]], dtype=np.uint64)
+    bond_inside, bond_site = np.array([0, 0, 5]), np.array([[12, 13, 14], [13, 14, 15]], dtype=np.uint64)
     weights = [rng.uniform(0.2, 1, size=shape).astype(dtype) for shape in ((3, 2), (6, 2), (3, 2, 2), (3, 2))]
     rescale, log_z = np.array([False, True, True]), np.zeros((5, 2))
     leaf_transfer.leaves(spins, sites, bond_inside, bond_site, *weights, rescale, uniforms, True, 0, 10, log_z)

@@ -132,7 +132,22 @@ class PairwiseEnergy:
     def _fill_edge_sum(self, spins: Spins, out: Floats) -> None:
         from nmcmc.kernels import energy as kernel
 
+        if self._common_coupling is not None:
+            products = np.empty(len(spins), dtype=np.int64)
+            kernel.edge_products(spins, self._short_edges, products)
+            out[:] = self.offset - self._common_coupling * products
+            return
         kernel.edge_sum(spins, self.edges, self.couplings, self.fields, self.offset, out)
+
+    @cached_property
+    def _common_coupling(self) -> float | None:
+        """The coupling of all edges if there is but one and no field: products of spins are then counted exactly."""
+        same = len(self.couplings) > 0 and bool(np.all(self.couplings == self.couplings[0]))
+        return float(self.couplings[0]) if same and not self.has_field else None
+
+    @cached_property
+    def _short_edges(self) -> npt.NDArray[np.uint32]:
+        return self.edges.astype(np.uint32)
 
     def _energy_of_tensor(self, spins: Tensor) -> Tensor:
         import torch

@@ -150,17 +150,9 @@ class MaskedNet(nn.Module):
         from nmcmc.kernels import masked_net as kernel
 
         log_q = np.empty((len(spins), len(line)))
-        weights = [
-            tensor.detach().numpy()
-            for tensor in (
-                self.first * self.first_mask,
-                self.middle * self.middle_mask,
-                self.last * self.last_mask,
-                self.skip * self.skip_mask,
-                self.hidden_bias,
-                self.bias,
-            )
-        ]
+        # The kernel sums over what is known and never reads a masked weight: masks would only cost a copy.
+        names = ("first", "middle", "last", "skip", "hidden_bias", "bias")
+        weights = [getattr(self, name).detach().numpy() for name in names]
         sites = [np.ascontiguousarray(places).view(np.uint64) for places in (border, line)]
         into, random = spins.numpy(), uniforms.numpy()
         for_chunks(

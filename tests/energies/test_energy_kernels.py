@@ -14,6 +14,14 @@ def test_magnetization_is_the_sum_of_spins():
     np.testing.assert_array_equal(out, spins.sum(axis=1, dtype=np.int64))
 
 
+def test_edge_products_are_the_edge_sum_of_unit_couplings():
+    spins, rng = random_spins((7, 50)), np.random.default_rng(1)
+    edges, out, total = rng.integers(0, 50, (300, 2)), np.empty(7, dtype=np.int64), np.empty(7)
+    kernel.edge_products(spins, edges.astype(np.uint32), out)
+    kernel.edge_sum(spins, edges, np.ones(300), np.zeros(50), 0.0, total)
+    np.testing.assert_array_equal(out, -total)
+
+
 def test_bond_sums_count_every_axis_on_its_own():
     spins = random_spins((3, 4, 2, 5))
     for periodic in ((True, True, True), (False, True, False), (False, False, False)):

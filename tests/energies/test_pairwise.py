@@ -34,6 +34,13 @@ def test_energy_is_the_sum_of_its_terms(seed):
     np.testing.assert_allclose(energy(spins), plain_sum(energy, spins), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("coupling", [1.0, -0.3, 0.0])
+def test_energy_of_one_coupling_is_the_sum_of_its_terms(coupling):
+    other, spins = random_system(3)
+    energy = PairwiseEnergy(other.n_spins, other.edges, coupling, offset=0.7)
+    np.testing.assert_allclose(energy(spins), plain_sum(energy, spins), rtol=1e-13, atol=1e-13)
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_flipping_a_spin_costs_twice_its_local_field(seed):

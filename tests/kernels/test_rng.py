@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nmcmc.kernels.rng import below, next_word, uniform
+from nmcmc.kernels.rng import below, fill_uniform, next_word, uniform
 from nmcmc.random import Rng
 
 
@@ -25,6 +25,14 @@ def test_uniforms_are_those_of_numpy():
     stream = Rng(7).streams(1)[0]
     twin = np.random.Generator(numpy_twin(stream))
     assert [uniform(stream) for _ in range(1000)] == twin.random(1000).tolist()
+
+
+def test_many_uniforms_are_those_of_numpy():
+    stream, out = Rng(7).streams(1)[0], np.empty(1001)
+    twin = np.random.Generator(numpy_twin(stream))
+    fill_uniform(stream, out)
+    np.testing.assert_array_equal(out, twin.random(1001))
+    assert stream.tolist() == twin.bit_generator.state["state"]["state"].tolist()
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 100, 3 * 2**30, 2**32 - 1])

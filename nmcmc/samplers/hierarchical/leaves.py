@@ -93,9 +93,9 @@ class Leaves:
         fill = uniforms is not None
         random = np.empty((0, 0)) if uniforms is None else uniforms.numpy()
         weights, rescale, strength = self._weights
-        bonds = self.bond_inside, self.bond_site
+        sites, bonds = self.sites.view(np.uint64), (self.bond_inside, self.bond_site.view(np.uint64))
         for_chunks(
-            lambda a, b: kernel.leaves(into, self.sites, *bonds, *weights, rescale, random, fill, a, b, out),
+            lambda a, b: kernel.leaves(into, sites, *bonds, *weights, rescale, random, fill, a, b, out),
             out.size,
             kernel.LANES,
         )

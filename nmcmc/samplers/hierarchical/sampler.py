@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import LatticeEnergy
+from nmcmc.parallel import in_turn
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.block import Block, gather
 from nmcmc.samplers.hierarchical.partition import Cut, Group, Region, merged, partition, region_of
@@ -20,6 +21,9 @@ from nmcmc.types import Draw, Ints
 
 Size: TypeAlias = int | Mapping[str, int]
 """One number for all nets, or one for each by its key."""
+
+PIECE, PIECE_SPINS = 64, 2**20
+"""Configurations are drawn in multiples of PIECE, the rows that a net's kernel treats together, of so many spins."""
 
 
 class HierarchicalSampler(nn.Module):
@@ -158,18 +162,40 @@ class HierarchicalSampler(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, rng: Rng) -> Draw:
         """Draw n configurations with their log q."""
-        uniforms = rng.uniform((n, self.n_spins), self.device)
         spins = torch.ones((n, self.n_spins), dtype=torch.int8, device=self.device)
-        log_q = self.whole.draw_lines(spins, uniforms)
-        log_z = self.whole.draw_leaves(spins, uniforms)
-        return Draw(spins, log_q + (self._log_density_leaves(spins) - log_z))
+        log_prob = torch.empty(n, dtype=torch.float64, device=self.device)
+
+        def fill(spins: Tensor, log_prob: Tensor, uniforms: Tensor) -> None:
+            log_q = self.whole.draw_lines(spins, uniforms)
+            log_z = self.whole.draw_leaves(spins, uniforms)
+            log_prob.copy_(log_q + (self._log_density_leaves(spins) - log_z))
+
+        self._in_pieces(fill, spins, log_prob, rng)
+        return Draw(spins, log_prob)
 
     @torch.no_grad()
     def sample_log_weight(self, n: int, rng: Rng) -> Tensor:
         """Return the log weights of n fresh draws, (n,), without drawing a single leaf."""
-        uniforms = rng.uniform((n, self.n_spins), self.device)
         spins = torch.ones((n, self.n_spins), dtype=torch.int8, device=self.device)
-        return self.whole.log_weight(spins, self.whole.draw_lines(spins, uniforms))
+        log_weight = torch.empty(n, dtype=torch.float64, device=self.device)
+
+        def fill(spins: Tensor, log_weight: Tensor, uniforms: Tensor) -> None:
+            log_weight.copy_(self.whole.log_weight(spins, self.whole.draw_lines(spins, uniforms)))
+
+        self._in_pieces(fill, spins, log_weight, rng)
+        return log_weight
+
+    def _in_pieces(
+        self, fill: Callable[[Tensor, Tensor, Tensor], None], spins: Tensor, values: Tensor, rng: Rng
+    ) -> None:
+        """Call fill(spins, values, uniforms) for successive rows, so few on a CPU that caches hold what they need."""
+        n, few = len(spins), PIECE * -(-PIECE_SPINS // (PIECE * self.n_spins))
+        size = few if self.device.type == "cpu" else max(n, 1)
+        in_turn(
+            lambda rows: rng.uniform((len(spins[rows]), self.n_spins), self.device),
+            lambda rows, uniforms: fill(spins[rows], values[rows], uniforms),
+            [slice(first, first + size) for first in range(0, n, size)],
+        )
 
     def log_prob(self, spins: Tensor) -> Tensor:
         """Return log q(s), differentiable, (n,), for int8 spins (n, n_spins)."""

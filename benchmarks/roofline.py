@@ -1,0 +1,250 @@
+"""Where does the time of a 128×128 draw go, and how far is it from what this machine could do at best?
+
+One thread, the shipped model. Measured in rounds that alternate: the rate of float32 matrix products of torch (a large
+square, and the shapes of the line nets), of a loop of nothing but multiply-adds in registers, the memory bandwidth, and
+the parts of a draw. Multiply-adds and bytes are counted from the model's own nets and leaves. The floor is
+multiply-adds over the rate of the large product plus bytes over the bandwidth.
+
+The model of larger lattices and of GPUs scales what is measured here by counts; on GPUs, which nmcmc has never run on,
+it takes peak rates from data sheets. It says what is possible, not what was seen.
+"""
+
+import time
+from pathlib import Path
+
+import numba as nb
+import numpy as np
+import torch
+from record import note, parser, record
+
+from nmcmc.kernels.simd import load, splat, store
+from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical.sampler import PIECE
+from nmcmc.samplers.pretrained import load_pretrained
+from nmcmc.updates.independence import Independence
+
+SQUARE, WORDS, FMA_STEPS = 1024, 2**23, 20_000
+MODEL_EXTENTS = (128, 256, 512, 1024)
+GPUS = {
+    "A100 SXM 80 GB": {"multiply_adds": 9.75e12, "bytes": 2.039e12, "source": "NVIDIA A100 data sheet: 19.5 TFLOPS"},
+    "H100 SXM": {"multiply_adds": 33.5e12, "bytes": 3.35e12, "source": "NVIDIA H100 data sheet: 67 TFLOPS"},
+}
+"""Peak rates per second without tensor cores (a multiply-add is two operations) and of memory."""
+GPU_BATCH, GPU_SHARE, GPU_STEP = 4096, 0.3, 5e-6
+"""Assumed: configurations at once, fraction of peak, seconds per step that must wait for the one before."""
+
+
+@nb.njit(nogil=True)
+def multiply_adds(x, steps):
+    """Make 192 multiply-adds a step on x (80,) float32, in twelve independent chains."""
+    a0, a1, a2, a3 = load(x, 0), load(x, 16), load(x, 32), load(x, 48)
+    b0, b1, b2, b3, c0, c1, c2, c3 = a0, a1, a2, a3, a0, a1, a2, a3
+    s, t = splat(np.float32(0.999)), load(x, 64)
+    for _ in range(steps):
+        a0, a1, a2, a3 = a0 * s + t, a1 * s + t, a2 * s + t, a3 * s + t
+        b0, b1, b2, b3 = b0 * s + t, b1 * s + t, b2 * s + t, b3 * s + t
+        c0, c1, c2, c3 = c0 * s + t, c1 * s + t, c2 * s + t, c3 * s + t
+    store(x, 0, a0 + a1 + a2 + a3 + (b0 + b1 + b2 + b3) + (c0 + c1 + c2 + c3))
+
+
+@nb.njit(nogil=True)
+def word_sum(words):
+    total = np.uint64(0)
+    for word in words:
+        total += word
+    return total
+
+
+def net_multiply_adds(n_border, n_line, width):
+    """Return the multiply-adds of one line of depth 1: its unmasked weights."""
+    below, up_to = n_line * (n_line - 1) // 2, n_line * (n_line + 1) // 2
+    return (width + 1) * (n_line * n_border + below) + width * up_to
+
+
+def leaf_multiply_adds(height, width):
+    """Return those of one leaf: sums over old spins, weights of new ones, and the halving of messages in a draw."""
+    states = 2**width
+    return states * ((height - 1) * width + (height - 1) * -(-width // 3) + 3 * height)
+
+
+def counts(sampler):
+    """Return multiply-adds of nets (by key) and leaves and the bytes of one configuration."""
+    parts, n = sampler.whole.parts, sampler.n_spins
+    nets = {}
+    for group in parts.lines:
+        net = sampler.whole.net(group)
+        one = net_multiply_adds(net.n_border, net.n_line, net.width)
+        if net.depth != 1 or one != sum(int(getattr(net, f"{m}_mask").sum()) for m in ("first", "last", "skip")):
+            raise RuntimeError(f"the count of {group.region.key} is not that of its masks")
+        nets[group.region.key] = len(group.line) * one
+    leaves = sum(len(leaf.inside) * leaf_multiply_adds(*leaf.fields.shape) for leaf in sampler.whole.leaves)
+    weights = 4 * sum(p.numel() for p in sampler.parameters())
+    # Uniforms are written and read, spins written and read for two energies; weights are read once for PIECE of them.
+    return {"nets": nets, "leaves": leaves, "bytes": 2 * 8 * n + 3 * n + weights / PIECE}
+
+
+def yardsticks(sampler, seed):
+    """Return measurements of the machine: name → (function, amount of work)."""
+    generator = Rng(seed).torch_generator()
+    a, b = torch.randn(2, SQUARE, SQUARE, generator=generator)
+    words, x = np.ones(WORDS, dtype=np.uint64), np.ones(80, dtype=np.float32)
+    jobs = {
+        "square product": (lambda: a @ b, SQUARE**3),
+        "multiply-adds in registers": (lambda: multiply_adds(x, FMA_STEPS), 192 * FMA_STEPS),
+        "memory": (lambda: word_sum(words), words.nbytes),
+    }
+    for net in sampler.nets.values():
+        first = net.first.detach()
+        rows = torch.randn(4096, first.shape[1], generator=generator)
+        jobs[f"product {4096}x{first.shape[1]}x{first.shape[0]}"] = (
+            lambda rows=rows, first=first: rows @ first.T,
+            4096 * first.numel(),
+        )
+    return jobs
+
+
+def draw_parts(sampler, target, n, seed):
+    """Return the parts of drawing n configurations and of the chain that takes them: name → (function, n)."""
+    rng, whole = Rng(seed), sampler.whole
+    uniforms, update = rng.uniform((n, sampler.n_spins)), Independence(sampler, target)
+    spins = sampler.sample(n, rng).spins
+    state = update.init(spins[:1].numpy())
+    jobs = {"uniforms": lambda: rng.uniform((n, sampler.n_spins))}
+    for group in whole.parts.lines:
+        net = whole.net(group)
+        jobs[f"net {group.region.key}"] = lambda g=group, net=net: net.draw(spins, g.border, g.line, uniforms)
+    jobs |= {
+        "leaves": lambda: whole.draw_leaves(spins, uniforms),
+        "leaves, log Z alone": lambda: whole.log_z_leaves(spins),
+        "energies": lambda: (sampler.energy(spins), whole.line_energy(spins), target.log_density(spins)),
+        "draw": lambda: sampler.sample(n, rng),
+        "chain": lambda: update.block(state, rng, n),
+    }
+    return {name: (job, n) for name, job in jobs.items()}
+
+
+@torch.no_grad()
+def measure(jobs, repeats):
+    """Return the median and least seconds per unit of work of every job, rounds alternating."""
+    times = {name: [] for name in jobs}
+    for number in range(-1, repeats):
+        for name, (work, amount) in jobs.items():
+            begin = time.thread_time()
+            work()
+            if number >= 0:
+                times[name].append((time.thread_time() - begin) / amount)
+        note(f"repeat {number + 1}/{repeats}")
+    return {name: {"median": float(np.median(t)), "fastest": float(min(t))} for name, t in times.items()}
+
+
+def levels(extent, widths):
+    """Return (blocks, border, line, width) of every net of the extent² torus, extent = 2^k ≥ 32, leaves of 7×15.
+
+    widths : blocks of a shape that the shipped model knows keep its width, larger ones have 4.
+    """
+    m = extent - 1
+    half = (m - 1) // 2
+    found = [(1, 0, extent), (1, extent, m), (1, 2 * m, m), (2, 2 * m + half, half)]
+    blocks, m = 4, half
+    while m > 7:
+        half = (m - 1) // 2
+        found.append((blocks, 4 * m, m))
+        if half > 7:
+            found.append((2 * blocks, 2 * (m + half), half))
+        blocks, m = 4 * blocks, half
+    return [(*level, widths.get((level[1], level[2]), 4)) for level in found]
+
+
+def cost_model(sampler, seconds, found):
+    """Return modelled seconds per draw by extent, for this core and for GPUs."""
+    n, leaves = sampler.n_spins, sum(len(leaf.inside) for leaf in sampler.whole.leaves)
+    widths = {(net.n_border, net.n_line): net.width for net in sampler.nets.values()}
+    net_seconds = sum(t["median"] for name, t in seconds.items() if name.startswith("net "))
+    total = sum(found["nets"].values())
+    rest = seconds["uniforms"]["median"] + seconds["energies"]["median"]
+    rows = {}
+    for extent in MODEL_EXTENTS:
+        nets = levels(extent, widths)
+        adds = sum(blocks * net_multiply_adds(border, line, width) for blocks, border, line, width in nets)
+        scale = extent**2 / n
+        weights = 4 * sum(
+            (border + 2 * line) * line * width + (border + line) * line for _, border, line, width in nets
+        )
+        leaf_adds, steps = scale * found["leaves"], sum(line for _, _, line, _ in nets) + 2 * 15
+        moved = 19 * extent**2 + weights / GPU_BATCH
+        row = {
+            "net_multiply_adds": adds,
+            "leaves": scale * leaves,
+            "steps": steps,
+            "this core": adds * net_seconds / total + scale * (seconds["leaves"]["median"] + rest),
+        }
+        for name, gpu in GPUS.items():
+            work = (adds + leaf_adds) / gpu["multiply_adds"] + moved / gpu["bytes"]
+            row[name] = work / GPU_SHARE + steps * GPU_STEP / GPU_BATCH
+        rows[str(extent)] = row
+    if rows[str(sampler.energy.lattice.extents[0])]["net_multiply_adds"] != total:
+        raise RuntimeError("the model's count is not that of the shipped nets")
+    return rows
+
+
+def main():
+    options = parser(__doc__)
+    options.add_argument("--batch", type=int, default=256)
+    options.add_argument("--repeats", type=int, default=21)
+    args = options.parse_args()
+    if args.quick:
+        args.batch, args.repeats = 64, 2
+    torch.set_num_threads(1)
+    sampler, target = load_pretrained("ising2d-128-critical")
+    found = counts(sampler)
+    machine = yardsticks(sampler, args.seed)
+    seconds = measure(machine | draw_parts(sampler, target, args.batch, args.seed), args.repeats)
+    adds, spent = sum(found["nets"].values()), {n: t["median"] for n, t in seconds.items()}
+    product, registers = 1 / spent["square product"], 1 / spent["multiply-adds in registers"]
+    net_seconds = sum(t for name, t in spent.items() if name.startswith("net "))
+    floor = (adds + found["leaves"]) / product + found["bytes"] * spent["memory"]
+    result = {
+        "threads": 1,
+        "multiply_adds": {"nets": adds, "leaves": found["leaves"], "by_net": found["nets"]},
+        "bytes": found["bytes"],
+        "rates": {name: 1 / spent[name] for name in machine},
+        "seconds": {name: t for name, t in seconds.items() if name not in machine},
+        "nets_fraction_of_product_rate": adds / net_seconds / product,
+        "nets_fraction_of_register_rate": adds / net_seconds / registers,
+        "floor_seconds": floor,
+        "draw_over_floor": spent["draw"] / floor,
+        "model": {
+            "assumed": {"batch": GPU_BATCH, "share_of_peak": GPU_SHARE, "seconds_per_step": GPU_STEP, "gpus": GPUS},
+            "rows": cost_model(sampler, seconds, found),
+        },
+    }
+    record("roofline", result, args)
+    if not args.quick:
+        plot(result, Path(__file__).parent / "results" / "roofline.png")
+
+
+def plot(result, path):
+    """Draw the parts of a 128×128 draw beside the floor, and the model against L."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    spent = {name: 1e6 * t["median"] for name, t in result["seconds"].items()}
+    parts = {
+        name: t for name, t in spent.items() if name.startswith("net ") or name in ("uniforms", "leaves", "energies")
+    }
+    left.barh([name.rsplit("_", 1)[0] for name in parts], list(parts.values()))
+    left.axvline(1e6 * result["floor_seconds"], color="k", linestyle=":", label="floor of the whole draw")
+    left.set(xlabel="µs per configuration, 128×128")
+    left.invert_yaxis()
+    left.legend(fontsize=7)
+    rows = result["model"]["rows"]
+    for name in ("this core", *GPUS):
+        right.loglog([int(e) for e in rows], [row[name] for row in rows.values()], marker="o", label=name)
+    right.set(xlabel="L", ylabel="seconds per configuration (model)")
+    right.legend(fontsize=7)
+    figure.savefig(path, dpi=130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Tell when a kernel has to be compiled: once for every machine and version, after that it comes from the cache."""
+
+from numba.core import event
+
+
+class _Listener(event.Listener):
+    """Calls a function at the first compilation."""
+
+    def __init__(self, tell):
+        self.tell = tell
+
+    def on_start(self, event):
+        """Tell, the first time."""
+        tell, self.tell = self.tell, None
+        if tell is not None:
+            tell()
+
+    def on_end(self, event):
+        """Nothing to tell."""
+
+
+def at_first_compilation(tell):
+    """Call tell() when the first kernel from now on is compiled, and never where all come from the cache.
+
+    Returns
+    -------
+    A function that stops the watch.
+    """
+    listener = _Listener(tell)
+    event.register("numba:compile", listener)
+    return lambda: event.unregister("numba:compile", listener)
