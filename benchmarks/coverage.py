@@ -44,7 +44,7 @@ if __name__ == "coverage":  # numba, started from this folder, looks for the pac
 
 EXPERIMENTS, QUICK_EXPERIMENTS = 2000, 400
 LEVELS, LIMITS = (ONE_SIGMA, 0.95), (0.03, 0.015)
-TAUS, TAUS_PER_SERIES = (0.5, 2.0, 10.0, 100.0), 200
+TAUS, TAUS_PER_SERIES = (0.5, 5.0, 100.0), 150
 SYSTEMS = {"4x4": ((4, 4), 0.44), "8x8": ((8, 8), 0.38)}
 KINDS = {
     "neural": (lambda sampler, target: Independence(sampler, target), 2000),
@@ -55,7 +55,10 @@ KINDS = {
     "hybrid": (lambda sampler, target: Cycle([Independence(sampler, target), HeatBath(target)]), 800),
 }
 """Updates, and draws of one experiment: some hundreds of τ_int."""
-QUICK_KINDS = ("neural", "wolff")
+KINDS_OF = {
+    "4x4": ("neural", "heat-bath", "wolff", "hybrid"),
+    "8x8": ("neural", "metropolis", "swendsen-wang", "hybrid"),
+}
 WARMUP, DRAWS = 300, 1000
 DERIVED = ("specific_heat", "susceptibility", "binder")
 
@@ -191,14 +194,14 @@ def imperfect_sampler(target, rng):
     return at_beta(load_pretrained("ising2d-8-critical")[0], target.beta)
 
 
-def lattice_rows(system, kinds, n_experiments, rng):
+def lattice_rows(system, n_experiments, rng):
     extents, beta = SYSTEMS[system]
     energy = LatticeEnergy(Lattice(extents))
     target, rng = Boltzmann(energy, beta), rng.child(system)
     sampler = imperfect_sampler(target, rng.child("net"))
     exact, rows = exact_of(target, extents), []
     start = sampler.sample(n_experiments, rng.child("start")).spins.numpy()
-    for kind in kinds:
+    for kind in KINDS_OF[system]:
         update, n_draws = KINDS[kind]
         observables = {"energy": energy, "magnetization": energy.magnetization}
         chain = run(
@@ -231,8 +234,7 @@ def main():
     for tau in TAUS:
         rows += ar1_rows(tau, args.experiments, rng)
     for system in SYSTEMS:
-        kinds = QUICK_KINDS if args.quick and system == "8x8" else KINDS
-        rows += lattice_rows(system, kinds, args.experiments, rng)
+        rows += lattice_rows(system, args.experiments, rng)
     noise = [math.sqrt(p * (1 - p) / args.experiments) for p in LEVELS]
     outside = [
         row

@@ -6,6 +6,7 @@ import pytest
 from nmcmc import plots
 from nmcmc.analysis.autocorrelation import autocorrelation
 from nmcmc.analysis.compare import compare
+from nmcmc.analysis.scales import tau_against_length
 from nmcmc.types import Estimate
 
 
@@ -126,3 +127,18 @@ def test_a_scan_shows_every_value_and_deviations_where_exact_values_are_known():
     assert np.allclose(deviations.lines[1].get_ydata(), -1)
     assert len(panels) == 8
     figure.canvas.draw()
+
+
+def test_tau_against_length_shows_every_length_that_varies():
+    growing, frozen = tau_against_length(autoregressive(0.8, (4, 4096))), tau_against_length(np.ones((1, 64)))
+    (axes,) = plots.tau_against_length({"slow": growing, "frozen": frozen}).axes
+    assert list(axes.containers[0].lines[0].get_xdata()) == list(growing.n_draws)
+    assert "frozen: does not vary" in legend(axes)
+    assert axes.get_xscale() == "log"
+
+
+def test_overlap_histogram_has_unit_area():
+    overlaps = np.random.default_rng(1).integers(-8, 9, (2, 500)) / 8
+    (axes,) = plots.overlap_histogram({"chains": overlaps}, 16).axes
+    assert "overlap" in axes.get_xlabel()
+    assert np.sum(np.histogram(overlaps, plots._magnetization_bins(16))[0]) == overlaps.size

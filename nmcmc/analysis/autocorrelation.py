@@ -119,7 +119,7 @@ def estimate_mean(series: Floats, window: Window = _AUTOMATIC) -> Estimate:
     """
     series = checked_series(series)
     mean = float(series.mean())
-    return _estimate(mean, series - mean, [series], float(np.abs(series).max()), window)
+    return _estimate(mean, series - mean, [series], float(np.abs(series).max()), window)[0]
 
 
 def estimate_function(
@@ -156,10 +156,10 @@ def estimate_function(
         start=np.zeros(series_list[0].shape),
     )
     scale = float(np.abs(slopes) @ np.abs(means))
-    estimate = _estimate(value, fluctuation, series_list, scale, window)
+    estimate, last = _estimate(value, fluctuation, series_list, scale, window)
     if not estimate.error > 0:
         return estimate
-    length = min(2 * autocorrelation(fluctuation, window).window + 1, series_list[0].shape[1] // 2)
+    length = min(2 * last + 1, series_list[0].shape[1] // 2)
     columns = np.stack([bins(series, length) for series in series_list])
     return without_bias(estimate, curvature_bias(function, means, np.atleast_2d(np.cov(columns)) / columns.shape[1]))
 
@@ -236,12 +236,14 @@ def disagreement(series: Floats) -> str:
     return reliability.disagreement(series.mean(axis=1), variance_of_chain_mean(series)) if len(series) > 1 else ""
 
 
-def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, window: Window) -> Estimate:
+def _estimate(
+    value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, window: Window
+) -> tuple[Estimate, int]:
     n_draws = fluctuation.shape[1]
     runs = reliability.longest_runs(raw)
     if float(np.mean(fluctuation**2)) <= (_ROUNDING * scale) ** 2:
         why = reliability.stuck(runs, n_draws, 0.5) or "the quantity does not vary"
-        return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why)
+        return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why), 0
     found = autocorrelation(fluctuation, window)
     reasons = [
         reliability.stuck(runs, n_draws, found.tau_int),
@@ -250,9 +252,8 @@ def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: f
         disagreement(fluctuation),
     ]
     why = "; ".join(reason for reason in reasons if reason)
-    return Estimate(
-        value, found.error, found.tau_int, found.tau_int_error, fluctuation.size, not why, why, found.error_error
-    )
+    numbers = (value, found.error, found.tau_int, found.tau_int_error, fluctuation.size)
+    return Estimate(*numbers, not why, why, found.error_error), found.window
 
 
 def _windowed(gamma: Floats, n: int, rule: Window) -> Autocorrelation:

@@ -19,7 +19,7 @@ from nmcmc.analysis import reliability
 from nmcmc.analysis.autocorrelation import bins, checked_series, excess_kurtosis, linearise
 from nmcmc.types import Estimate, Floats
 
-LEAST_BINS, MOST_BINS = 8, 256
+LEAST_BINS, MOST_BINS = 8, 128
 """Fewer bins say too little about a variance; more cost time and tell nothing new."""
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
 

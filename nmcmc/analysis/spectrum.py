@@ -99,14 +99,15 @@ def predicted_tau_exp(log_weight: Floats) -> Estimate:
 
     No observable decays slower, and a `windows.TailWindow` with this τ_exp bounds every τ_int from above, as far as the
     largest weight has been seen: larger ones among the states that were not drawn make the true τ_exp larger. The
-    error is what the largest of as many draws would scatter by, π/√6 times the mean excess of the ten largest weights
-    over the next one (exponential tail). Not reliable as `predicted_acceptance`.
+    error is what the largest of as many draws would scatter by, π/√6 times the mean excess of the ten largest log
+    weights over the next one (Hill 1975). Not reliable as `predicted_acceptance`.
     """
-    w = _falling_weights(np.sort(checked_log_weight(log_weight))[::-1])
+    falling = np.sort(checked_log_weight(log_weight))[::-1]
+    w = _falling_weights(falling)
     slowest = 1 - min(float(w.mean()), 1.0)
     tau = -1 / math.log(slowest) if slowest > 0 else 0.0
-    top = w[: min(11, len(w))]
-    scatter = math.pi / math.sqrt(6) * float(np.mean(top[:-1] - top[-1]))
+    top = falling[: min(11, int(np.count_nonzero(w)))]
+    scatter = math.pi / math.sqrt(6) * float(np.mean(top - top[-1]))
     # For slow modes τ ≈ w_max/w̄, and w_max is 1 here.
     error = scatter / float(w.mean())
     why = "; ".join(dominated(w))

@@ -17,7 +17,7 @@ from nmcmc.types import Chain, Floats, Sampler, Spins
 from nmcmc.updates.independence import Independence
 from nmcmc.updates.run import run
 
-CHAINS, DRAWS, WARMUP, KEPT = 16, 500, 200, 50
+CHAINS, DRAWS, WARMUP, KEPT, THIN = 16, 500, 200, 200, 5
 
 
 def mode_numbers(sampler: Sampler, target: Boltzmann, weights: Floats, rng: Rng) -> dict[str, Any]:
@@ -46,19 +46,19 @@ def mode_numbers(sampler: Sampler, target: Boltzmann, weights: Floats, rng: Rng)
 
 
 def target_chain(target: Boltzmann, rng: Rng) -> Chain:
-    """Return 16 chains of the target with 50 configurations kept of each, from all up and all down alternately."""
+    """Return 16 chains of the target with 200 configurations kept of each, from all up and all down alternately."""
     has_field = lattice_energy(target).has_field
-    update, thin = build_update("heat-bath" if has_field else "swendsen-wang", target), 10
+    update = build_update("heat-bath" if has_field else "swendsen-wang", target)
     start = np.ones((CHAINS, target.n_spins), dtype=np.int8)
     start[1::2] = -1
     return run(
         update,
-        KEPT * thin,
+        KEPT * THIN,
         rng,
         observables=observables(lattice_energy(target)),
         start=start,
         warmup=WARMUP,
-        thin=thin,
+        thin=THIN,
     )
 
 

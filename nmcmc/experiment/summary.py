@@ -116,7 +116,7 @@ def with_exact(estimates: Mapping[str, Estimate], exact: Mapping[str, float]) ->
 
 
 def chain_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
-    """Return what a chain alone tells: observables with exact values, acceptance_rate, and whether it mixes."""
+    """Return what a chain alone tells: observables with exact values, acceptance_rate, whether it mixes."""
     estimates = chain_estimates(chain, target)
     numbers: dict[str, Any] = {
         "n_samples": chain.n_chains * chain.n_draws,
