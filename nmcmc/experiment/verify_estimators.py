@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from nmcmc.analysis import importance
+from nmcmc.analysis import free_energy, importance
 from nmcmc.analysis.autocorrelation import autocorrelation, estimate_mean
+from nmcmc.analysis.integration import integrated_log_z, nodes
 from nmcmc.analysis.observables import derive, measurements
+from nmcmc.analysis.quantity import mean_of
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.exact import enumeration
 from nmcmc.exact.known import exact_values
@@ -21,8 +23,10 @@ from nmcmc.random import Rng
 from nmcmc.samplers.pretrained import load_pretrained
 from nmcmc.samplers.store import AnySampler
 from nmcmc.types import Draw, Estimate, Floats, Spins
+from nmcmc.updates.annealing import anneal
 from nmcmc.updates.independence import Independence
 from nmcmc.updates.run import run
+from nmcmc.updates.swendsen_wang import SwendsenWang
 from nmcmc.updates.wolff import Wolff
 
 MEMORY = 0.8
@@ -36,6 +40,7 @@ def estimator_checks(rng: Rng, device: str) -> Checks:
     yield from _derived(rng.child("derived"))
     for kind in KINDS:
         yield from _importance(kind, small_sampler(kind, IN_FIELD, BETA, rng.child(kind), device), rng.child(kind))
+    yield from _free_energies(small_sampler("made", PLAIN, BETA, rng.child("free q"), device), rng.child("free energy"))
     yield from _shipped(rng.child("shipped"), device)
     yield from _certificate(small_sampler("hierarchical", PLAIN, BETA, rng.child("q"), device), rng.child("modes"))
 
@@ -92,6 +97,34 @@ def _weights(sampler: AnySampler, n: int, rng: Rng) -> tuple[Floats, Floats]:
     draw = sampler.sample(n, rng)
     energies = IN_FIELD(draw.spins.cpu().numpy())
     return energies, -BETA * energies - draw.log_prob.cpu().numpy()
+
+
+def _free_energies(sampler: AnySampler, rng: Rng) -> Checks:
+    """log Z of the 4×4 torus by every estimator; the chain's states are exact draws, in one row as if they were one."""
+    known = enumeration.enumerate_system(PLAIN, BETA)
+    target, n, n_states = Boltzmann(PLAIN, BETA), PLAIN.n_spins, 20_000
+    draw = sampler.sample(n_states, rng.child("draws"))
+    draws = target.log_density(draw.spins.cpu().numpy()) - draw.log_prob.cpu().numpy()
+    states = exact_draws(PLAIN, BETA, n_states, rng.child("states"))
+    chain = (target.log_density(states) - log_prob(sampler, torch.from_numpy(states))).reshape(4, -1)
+    points = nodes(BETA, 8)
+    energies = [PLAIN(exact_draws(PLAIN, beta, n_states, rng.child(k))) for k, beta in enumerate(points.tolist())]
+    start = exact_draws(PLAIN, 0.0, n_states // 4, rng.child("walkers"))
+    path = np.linspace(0, BETA, 9).tolist()
+    walk = anneal(lambda beta: SwendsenWang(target.at(beta)), PLAIN, path, start, rng.child("annealing"))
+    log_z0 = n * math.log(2)
+    means = [mean_of(values, f"{k}") for k, values in enumerate(energies)]
+    found = {
+        "reciprocal weights": free_energy.reciprocal_log_z(chain),
+        "bridge": free_energy.bridge_log_z(draws, chain),
+        "all temperatures": log_z0 + free_energy.temperatures_log_z(points.tolist(), energies)[-1],
+        "annealing": log_z0 + free_energy.importance_log_z(walk.log_weight),
+        "integration": integrated_log_z(BETA, means, n),
+    }
+    for name, quantity in found.items():
+        yield statistical(f"log Z, {name}", quantity.estimate(), known.log_z)
+    entropy = (BETA * means[-1] + found["integration"]).estimate()
+    yield statistical("S, integration", entropy, known.entropy)
 
 
 def _shipped(rng: Rng, device: str) -> Checks:

@@ -8,6 +8,7 @@ import torch
 from command_line import call
 
 from nmcmc.analysis import importance
+from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment import checks, verify, verify_estimators, verify_samplers, verify_updates
 from nmcmc.experiment.options import Options
 from nmcmc.random import Rng
@@ -168,6 +169,11 @@ def wrong_beta_of_acceptance(monkeypatch):
     )
 
 
+def wrong_beta_of_density(monkeypatch):
+    """−βH is taken at β off by 3 %."""
+    replaced(monkeypatch, Boltzmann, "log_density", lambda density: lambda target, spins: 1.03 * density(target, spins))
+
+
 def wrong_beta_of_weights(monkeypatch):
     """Weights are taken at β off by 3 %."""
     replaced(
@@ -252,6 +258,7 @@ SABOTAGE = [
     (dropped_mode, "estimators", "mode_drop, all states"),
     (blind_certificate, "estimators", "mode_drop, half"),
     (errors_too_small, "estimators", "Γ-method"),
+    (wrong_beta_of_density, "estimators", "log Z, bridge"),
     (errors_of_log_z_too_small, "estimators", "squared pulls of log Z"),
 ]
 
