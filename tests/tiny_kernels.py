@@ -5,7 +5,18 @@ import sys
 import numba as nb
 import numpy as np
 
-from nmcmc.kernels import checkerboard, energy, leaf_transfer, masked_net, swendsen_wang, windows
+from nmcmc.kernels import (
+    annealing,
+    checkerboard,
+    energy,
+    leaf_transfer,
+    masked_net,
+    pixelcnn,
+    sparse_net,
+    swendsen_wang,
+    tempering,
+    windows,
+)
 
 
 def net_case():
@@ -69,6 +80,55 @@ def update_case(name):
     return out, count, bonds
 
 
+def ring():
+    """A ring of six sites in compressed rows, and the later neighbours of every site."""
+    start, neighbour = np.arange(0, 13, 2), np.array([1, 5, 0, 2, 1, 3, 2, 4, 3, 5, 0, 4])
+    coupling = np.array([1.0, 0.5, 1.0, -1.0, -1.0, 2.0, 2.0, 0.25, 0.25, -0.5, 0.5, -0.5])
+    later = np.array([0, 2, 3, 4, 5, 6, 6]), np.array([1, 5, 2, 3, 4, 5])
+    return (start, neighbour, coupling), (*later, np.array([1.0, 0.5, -1.0, 2.0, 0.25, -0.5], dtype=np.float32))
+
+
+def annealing_case():
+    """Two groups of replicas on a ring of six sites."""
+    (start, neighbour, coupling), _ = ring()
+    streams = np.random.default_rng(5).integers(0, 2**64, size=(2, 4), dtype=np.uint64)
+    spins, fields = np.empty((32, 6), dtype=np.int8), np.full(6, 0.125, dtype=np.float32)
+    betas = np.array([0.2, 0.8, 2.0], dtype=np.float32)
+    tolerance = np.float32(1e-5)
+    annealing.anneal(spins, streams, start, neighbour, coupling.astype(np.float32), fields, betas, tolerance, 0, 2)
+    return spins, streams
+
+
+def tempering_case():
+    """Two ladders of three temperatures on a ring of six sites."""
+    rows, _ = ring()
+    spins = np.random.default_rng(3).choice(np.array([-1, 1], dtype=np.int8), size=(2, 3, 6))
+    streams = np.random.default_rng(6).integers(0, 2**64, size=(2, 3, 4), dtype=np.uint64)
+    out, flips, swapped = np.empty((2, 3, 4, 6), np.int8), np.empty((2, 3, 4), np.int64), np.empty((2, 3, 4), np.int64)
+    betas = np.array([0.2, 0.5, 1.0])
+    tempering.tempering_steps(spins, streams, *rows, np.full(6, 0.125), betas, 2, out, flips, swapped)
+    return out, flips + 100 * swapped
+
+
+def graph_net_case(name):
+    """Nine draws of a net on a ring of six sites, for a PixelCNN two rows of three."""
+    rng, (_, later) = np.random.default_rng(7), ring()
+    uniforms, spins, log_q = rng.random((9, 6)), np.empty((9, 6), dtype=np.int8), np.empty(9)
+
+    def normal(*shape):
+        return (0.3 * rng.normal(size=shape)).astype(np.float32)
+
+    if name == "sparse":
+        start, sites = np.array([0, 0, 1, 3, 4, 5, 5]), np.array([5, 3, 5, 5, 5])
+        nets = normal(6, 2, 2), normal(6, 2, 2), normal(6, 2), normal(6, 2), normal(6), normal(2, 6, 2), normal(6)
+        sparse_net.draw(spins, uniforms, start, sites, *later, *nets, 0, 9, log_q)
+    else:
+        nets = normal(2, 2, 3), normal(1, 2, 2, 6), normal(2, 1, 6), normal(1, 2, 2), normal(1, 2), normal(2, 2)
+        rest = normal(2, 2), normal(1), normal(1), normal(6)
+        pixelcnn.draw(spins, uniforms, 3, True, *later, *nets, *rest, 0, 9, log_q)
+    return spins, log_q
+
+
 def run():
     """Return the results by name."""
     results = {"net": net_case(), "leaf": leaf_case(np.float32), "leaf64": leaf_case(np.float64)}
@@ -76,6 +136,10 @@ def run():
     results["window"], names["window"] = window_case(), ("spins", "chances")
     for name in ("checkerboard", "swendsen_wang"):
         results[name], names[name] = update_case(name), ("spins", "count", "bonds")
+    results["annealing"], names["annealing"] = annealing_case(), ("spins", "streams")
+    results["tempering"], names["tempering"] = tempering_case(), ("spins", "moves")
+    for name in ("sparse", "pixelcnn"):
+        results[name], names[name] = graph_net_case(name), ("spins", "log_q")
     return {f"{n}_{key}": value for n in results for key, value in zip(names[n], results[n], strict=True)}
 
 

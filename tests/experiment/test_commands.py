@@ -8,6 +8,7 @@ import pytest
 from command_line import call
 
 from nmcmc.cli import main
+from nmcmc.config import SAMPLERS
 from nmcmc.storage.files import read
 
 CHAIN = "--n-samples 4000 --chains 8 --warmup 50"
@@ -158,7 +159,16 @@ def test_made_serves_every_lattice(folder, system):
     assert call("analyze c.h5 --json").json["lattice"] == system.split()[1]
 
 
-@pytest.mark.parametrize("sampler", ["hierarchical", "made"])
+@pytest.mark.parametrize("sampler", ["sparse", "pixelcnn --half-kernel 1"])
+def test_other_nets_are_trained_stored_and_sampled(folder, sampler):
+    line = f"train --lattice 3x4 --beta 0.3 --sampler {sampler} --width 2 --batch 64 --steps 60 --out m --json"
+    trained, sampled = call(line), call("sample m --n-samples 20000 --chains 8 --warmup 10 --out c.h5 --json")
+    assert (trained.code, sampled.code) == (0, 0)
+    assert trained.json["ess_fraction"]["value"] > 0.5
+    assert sampled.json["acceptance_rate"]["value"] > 0.6
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_infinite_temperature(folder, sampler):
     trained = call(f"train --lattice 4x5 --beta 0 --sampler {sampler} --steps 3 --out m --json")
     assert trained.code == 0
