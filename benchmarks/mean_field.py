@@ -151,7 +151,7 @@ def pieces(args):
         if group.startswith("sk-"):
             n = int(group.removeprefix("sk-"))
             nets = ("MADE_23", "SK_1RSB", "cavity") if args.quick else (*SK_NETS, *(COMPARISONS if n == 20 else ()))
-            for instance in range(1, args.instances + 1):
+            for instance in range(1, (args.instances if n == 20 else args.large_instances) + 1):
                 for net in nets:
                     yield f"sk-{n}-{instance}-{net}", partial(sk_net, n, instance, net, args)
 
@@ -205,7 +205,8 @@ def summary_of(rows):
 def main():
     options = parser(__doc__)
     options.add_argument("--only", nargs="+", choices=GROUPS, default=["curie-weiss", "sk-20"], help="groups to run")
-    options.add_argument("--instances", type=int, default=10, help="SK instances (default 10)")
+    options.add_argument("--instances", type=int, default=10, help="instances of SK of 20 spins (default 10)")
+    options.add_argument("--large-instances", type=int, default=10, help="instances of larger SK (default 10)")
     options.add_argument("--steps", type=int, default=100, help="steps at each beta (default 100)")
     options.add_argument("--batch", type=int, default=300, help="draws per step (default 300)")
     options.add_argument("--draws", type=int, default=20_000, help="draws for each measurement (default 20000)")
