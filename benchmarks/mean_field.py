@@ -25,7 +25,7 @@ from nmcmc.energies.mean_field import CurieWeissEnergy
 from nmcmc.exact.known import exact_values
 from nmcmc.random import Rng
 from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler, SaddleCurieWeissSampler
-from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.made import MADESampler, start_at_fields
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, start_at_random
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.store import at_beta
@@ -93,10 +93,10 @@ def exact_net(n, args):
 
 def saddle_net(n, kind, name, args):
     """Minimise the exact divergence, a function of N + 1 or 2N + 1 parameters, from the physics."""
-    rows = []
+    rows, most = [], args.iterations * max(1, 400 // n)
     for beta in CURIE_WEISS_BETAS:
         sampler = kind(CurieWeissEnergy(n), beta)
-        optimizer = torch.optim.LBFGS(sampler.parameters(), max_iter=args.iterations, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS(sampler.parameters(), max_iter=most, line_search_fn="strong_wolfe")
 
         def closure(sampler=sampler, optimizer=optimizer):
             optimizer.zero_grad()
@@ -110,10 +110,11 @@ def saddle_net(n, kind, name, args):
 
 
 def made_net(n, args):
-    """Train the net of two hidden layers along β."""
-    start = MADESampler(CurieWeissEnergy(n), 0.5, width=1 if n > 100 else 2, depth=2, rng=Rng(args.seed))
-    rows, objective = [], partial(reverse_kl, batch=args.batch)
-    plan = brisk((0.5, 0.75, *CURIE_WEISS_BETAS), steps=10 * args.steps)
+    """Train the net of two hidden layers along β: larger batches and smaller rates than those of the glass."""
+    start = MADESampler(CurieWeissEnergy(n), 0.5, width=4 if n < 100 else 2, depth=2, rng=Rng(args.seed))
+    start_at_fields(start)
+    rows, objective = [], partial(reverse_kl, batch=1000)
+    plan = brisk((0.5, 0.75, *CURIE_WEISS_BETAS), steps=(8 if n < 100 else 4) * args.steps, learning_rate=0.001)
     for sampler in anneal(start, Boltzmann(start.energy, 0.5), objective, plan, Rng(args.seed).child(n), at_beta):
         if sampler.beta in CURIE_WEISS_BETAS:
             rows.append(curie_weiss_row(sampler, n, sampler.beta, "MADE", args, False))
@@ -151,7 +152,7 @@ def pieces(args):
         if group.startswith("sk-"):
             n = int(group.removeprefix("sk-"))
             nets = ("MADE_23", "SK_1RSB", "cavity") if args.quick else (*SK_NETS, *(COMPARISONS if n == 20 else ()))
-            for instance in range(1, args.instances + 1):
+            for instance in range(1, (args.instances if n == 20 else args.large_instances) + 1):
                 for net in nets:
                     yield f"sk-{n}-{instance}-{net}", partial(sk_net, n, instance, net, args)
 
@@ -205,11 +206,17 @@ def summary_of(rows):
 def main():
     options = parser(__doc__)
     options.add_argument("--only", nargs="+", choices=GROUPS, default=["curie-weiss", "sk-20"], help="groups to run")
-    options.add_argument("--instances", type=int, default=10, help="SK instances (default 10)")
+    options.add_argument("--instances", type=int, default=10, help="instances of SK of 20 spins (default 10)")
+    options.add_argument("--large-instances", type=int, default=10, help="instances of larger SK (default 10)")
     options.add_argument("--steps", type=int, default=100, help="steps at each beta (default 100)")
     options.add_argument("--batch", type=int, default=300, help="draws per step (default 300)")
     options.add_argument("--draws", type=int, default=20_000, help="draws for each measurement (default 20000)")
-    options.add_argument("--iterations", type=int, default=60, help="iterations for CW_inf and CW_saddle (default 60)")
+    options.add_argument(
+        "--iterations",
+        type=int,
+        default=60,
+        help="iterations for CW_inf and CW_saddle of 800 spins; more for fewer (default 60)",
+    )
     options.add_argument("--parts", type=Path, default=Path("mean-field-parts"), help="folder of finished pieces")
     args = options.parse_args()
     if args.quick:

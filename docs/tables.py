@@ -331,8 +331,8 @@ def mean_field():
         rows.append(f"| {net} | {' | '.join(cells)} | {found[0]['seconds']:.1f} |")
     options, instances = whole["options"], max(m["instances"] for m in means.values())
     text = (
-        f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances and, after "
-        f"the semicolon, ess_fraction, {options['steps']} steps of {options['batch']} draws at each of 8 β "
+        f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances and, "
+        f"after the semicolon, ess_fraction, {options['steps']} steps of {options['batch']} draws at each of 8 β "
         f"({where(whole)})."
     )
     return "\n".join([*rows, "", text])

@@ -78,3 +78,18 @@ class MADESampler(AutoregressiveSampler):
         spins = torch.ones((n, self.n_spins), dtype=torch.int8, device=self.device)
         sites = np.arange(self.n_spins)[None]
         return Draw(spins, self.net.draw(spins, sites[:, :0], sites, uniforms)[:, 0])
+
+
+@torch.no_grad()
+def start_at_fields(sampler: MADESampler) -> None:
+    """Let hidden unit g of spin i start at tanh(2^g (Σ_{j<i} J_ij s_j + h_i)), and deeper units at tanh of their own.
+
+    Where all couplings are alike, random weights must first unlearn that spins differ.
+    """
+    net, energy = sampler.net, sampler.energy
+    scales = 2.0 ** torch.arange(sampler.width, device=sampler.device)
+    couplings = torch.as_tensor(energy.coupling_matrix, dtype=torch.float32, device=sampler.device)
+    fields = torch.as_tensor(energy.fields, dtype=torch.float32, device=sampler.device)
+    net.first.copy_((scales[:, None] * couplings[:, None]).reshape(net.first.shape) * net.first_mask)
+    net.middle.copy_(torch.eye(net.middle.shape[1], device=sampler.device).expand_as(net.middle))
+    net.hidden_bias[0] = (fields[:, None] * scales).ravel()

@@ -12,7 +12,7 @@ from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.kernels.independence import acceptance_probability
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
-from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.made import MADESampler, start_at_fields
 
 
 class Ferromagnet(AutoregressiveSampler):
@@ -62,6 +62,22 @@ def test_a_fresh_net_knows_the_fields_of_earlier_spins():
     s = torch.from_numpy(all_states(3)).float()
     expected = 1.4 * torch.stack([0 * s[:, 0] + 0.1, 0 * s[:, 0] + 0.2, 0.5 * s[:, 0] + 1.25 * s[:, 1] + 0.3], dim=1)
     torch.testing.assert_close(sampler.logits(s), expected)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_hidden_units_can_start_at_the_fields(depth):
+    sampler = MADESampler(glass(6), 0.7, width=2, depth=depth, rng=Rng(1))
+    spins = torch.from_numpy(all_states(6)).float()
+    before = sampler.logits(spins)
+    start_at_fields(sampler)
+    torch.testing.assert_close(sampler.logits(spins), before)  # the last layer is zero
+    with torch.no_grad():
+        sampler.net.last[4, 2 * 4 + 1] = 1.0
+    field = spins @ torch.from_numpy(np.tril(sampler.energy.coupling_matrix, -1)[4]).float() + sampler.energy.fields[4]
+    expected = 2 * field
+    for _ in range(depth):
+        expected = torch.tanh(expected)
+    torch.testing.assert_close((sampler.logits(spins) - before)[:, 4].detach(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_one_spin_is_exact_from_the_start():
