@@ -45,6 +45,7 @@ def sum_over_magnetization(energy: CurieWeissEnergy, beta: float) -> Enumeration
         log_z=float(log_weight[largest]) + math.log(z),
         energy=float(h[largest]) + shift,
         energy_variance=mean((excess - shift) ** 2),
+        magnetization=mean(m),
         m2=mean(m**2),
         m4=mean(m**4),
         abs_magnetization=mean(np.abs(m)),

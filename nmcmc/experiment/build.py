@@ -146,11 +146,13 @@ def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rn
         return MADESampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
     if config.sampler == "sparse":
         return SparseSampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
+    if not isinstance(energy, LatticeEnergy):
+        raise ValueError(
+            f"sampler {config.sampler!r} needs a lattice; use --sampler made, sparse, cw-n, cw-inf, sk-krsb or cavity"
+        )
     if config.sampler == "pixelcnn":
         size = {"width": config.width, "depth": config.depth, "half_kernel": config.half_kernel}
         return PixelCNNSampler(energy, beta, **size, rng=rng)
-    if not isinstance(energy, LatticeEnergy):
-        raise ValueError("sampler 'hierarchical' needs a lattice; use --sampler made, cw-n, cw-inf, sk-krsb or cavity")
     groups = merged(partition(region_of(energy), config.leaf).lines)
     width = {group.region.key: _width(config.width, group.line.shape[1]) for group in groups}
     return HierarchicalSampler(energy, beta, leaf=config.leaf, width=width, depth=config.depth, rng=rng)

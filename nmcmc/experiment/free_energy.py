@@ -19,8 +19,7 @@ from nmcmc.experiment.chains import draw_stage
 from nmcmc.experiment.options import Options
 from nmcmc.experiment.summary import known_exactly, summarize
 from nmcmc.random import Rng
-from nmcmc.samplers.store import AnySampler
-from nmcmc.types import Floats, Spins
+from nmcmc.types import Floats, Sampler, Spins
 from nmcmc.updates.annealing import anneal
 from nmcmc.updates.heat_bath import HeatBath
 from nmcmc.updates.run import random_start, run
@@ -31,7 +30,7 @@ LEAST_DRAWS = 1000
 
 
 def free_energy_command(
-    target: Boltzmann, sampler: AnySampler | None, n_samples: int, options: Options, model: str | None = None
+    target: Boltzmann, sampler: Sampler | None, n_samples: int, options: Options, model: str | None = None
 ) -> dict[str, Any]:
     """Return log Z, F/N and S/N of a target by every estimator, each with its error, beside the exact values.
 
@@ -139,9 +138,7 @@ def _chain(update: Any, energy: Any, n_draws: int, start: Spins, rng: Rng) -> tu
     return chain.series["energy"], np.ascontiguousarray(chain.spins[:, -1])
 
 
-def _by_sampler(
-    sampler: AnySampler, target: Boltzmann, n_samples: int, rng: Rng, options: Options
-) -> dict[str, Quantity]:
+def _by_sampler(sampler: Sampler, target: Boltzmann, n_samples: int, rng: Rng, options: Options) -> dict[str, Quantity]:
     """Return log Z from fresh draws of the sampler, from a chain that it takes no part in, and from both."""
     draws = draw_stage(sampler, target, n_samples, rng.child("draws"), options)["log_weight"]
     energy = lattice_energy(target)

@@ -11,7 +11,7 @@ from nmcmc.analysis.compare import to_json
 from nmcmc.analysis.importance import mode_drop
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment import summary as numbers
-from nmcmc.experiment.build import build_update, lattice_energy, observables
+from nmcmc.experiment.build import build_update, observables, pairwise_energy
 from nmcmc.random import Rng
 from nmcmc.types import Chain, Floats, Sampler, Spins
 from nmcmc.updates.independence import Independence
@@ -36,7 +36,7 @@ def mode_numbers(sampler: Sampler, target: Boltzmann, weights: Floats, rng: Rng)
         Independence(sampler, target),
         DRAWS,
         rng.child("neural"),
-        observables=observables(lattice_energy(target)),
+        observables=observables(target),
         start=_in_every_phase(np.asarray(states.spins)[:, -1], target),
     )
     found = numbers.mixing_numbers(chain, target)
@@ -47,7 +47,7 @@ def mode_numbers(sampler: Sampler, target: Boltzmann, weights: Floats, rng: Rng)
 
 def target_chain(target: Boltzmann, rng: Rng) -> Chain:
     """Return 16 chains of the target with 200 configurations kept of each, from all up and all down alternately."""
-    has_field = lattice_energy(target).has_field
+    has_field = pairwise_energy(target).has_field
     update = build_update("heat-bath" if has_field else "swendsen-wang", target)
     start = np.ones((CHAINS, target.n_spins), dtype=np.int8)
     start[1::2] = -1
@@ -55,7 +55,7 @@ def target_chain(target: Boltzmann, rng: Rng) -> Chain:
         update,
         KEPT * THIN,
         rng,
-        observables=observables(lattice_energy(target)),
+        observables=observables(target),
         start=start,
         warmup=WARMUP,
         thin=THIN,
@@ -68,7 +68,7 @@ def mode_drop_certificate(sampler: Sampler, target: Boltzmann, weights: Floats, 
         return None
     spins = chain.spins.reshape(-1, target.n_spins)
     with torch.no_grad():
-        log_prob = sampler.log_prob(torch.from_numpy(spins).to(sampler.device)).cpu().numpy()
+        log_prob = sampler.log_prob(torch.from_numpy(spins)).cpu().numpy()
     log_weight = (target.log_density(spins) - log_prob).reshape(chain.spins.shape[:2])
     return {**to_json(mode_drop(weights, log_weight)), "exact": 0.0}
 
@@ -76,7 +76,7 @@ def mode_drop_certificate(sampler: Sampler, target: Boltzmann, weights: Floats, 
 def _in_every_phase(spins: Spins, target: Boltzmann) -> Spins:
     """Return the configurations (n_chains, n_spins), turned up and down alternately where that is a symmetry."""
     spins = spins.copy()
-    if not lattice_energy(target).has_field:
+    if not pairwise_energy(target).has_field:
         spins[spins.sum(axis=1, dtype=np.int64) < 0] *= -1
         spins[1::2] *= -1
     return spins
