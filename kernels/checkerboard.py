@@ -138,4 +138,4 @@ def checkerboard_steps(spins, streams, bit_rows, bit_columns, sign, levels, swee
                     frame(planes[colour], rows, words, bit_columns)
             unpack(planes, bit_rows, bit_columns, out[chain, step])
             flips[chain, step] = np.int64(word_sum(total))
-        spins[chain] = out[chain, out.shape[1] - 1]
+        unpack(planes, bit_rows, bit_columns, spins[chain])  # faster than to copy what was written last
