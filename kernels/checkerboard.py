@@ -15,8 +15,6 @@ from .simd import load, splat, store
 from .simd_bits import any_bit, bit_count, word_sum
 
 _0, _1, _63 = (np.uint64(k) for k in (0, 1, 63))
-_BYTE, _MINUS, _TWO = (np.uint64(k) for k in (2**8, 2**16 - 1, 254))
-"""Two spins side by side are one number: −1, −1 is 2¹⁶ − 1, and a spin of +1 takes 254 from its byte."""
 _ALL = np.uint64(2**64 - 1)
 PLANES = 64
 """Bits to which probabilities are exact."""
@@ -30,11 +28,11 @@ def pack(spins, bit_rows, bit_columns, planes):
     for row in range(spins.shape[0]):
         for c in range(bit_columns):
             bit = np.uint64(row // rows * bit_columns + c)
-            pairs = spins[row, 2 * c * words : 2 * (c + 1) * words].view(np.uint16)
+            line = spins[row, 2 * c * words : 2 * (c + 1) * words]
             for colour in range(2):
-                sign, target = np.uint64(7 + 8 * ((row + colour) % 2)), planes[colour, row % rows + 1, 1:]
+                first, target = (row + colour) % 2, planes[colour, row % rows + 1]
                 for w in range(words):
-                    target[w] |= (np.uint64(pairs[w]) >> sign & _1 ^ _1) << bit
+                    target[w + 1] |= np.uint64(line[2 * w + first] > 0) << bit
 
 
 @nb.njit(cache=True, nogil=True)
@@ -45,9 +43,10 @@ def unpack(planes, bit_rows, bit_columns, spins):
         even, odd = planes[row % 2, row % rows + 1, 1:], planes[1 - row % 2, row % rows + 1, 1:]
         for c in range(bit_columns):
             bit = np.uint64(row // rows * bit_columns + c)
-            pairs = spins[row, 2 * c * words : 2 * (c + 1) * words].view(np.uint16)
+            line = spins[row, 2 * c * words : 2 * (c + 1) * words]
             for w in range(words):
-                pairs[w] = np.uint16(_MINUS - _TWO * ((even[w] >> bit & _1) + (odd[w] >> bit & _1) * _BYTE))
+                line[2 * w] = np.int8(2 * ((even[w] >> bit) & _1)) - np.int8(1)
+                line[2 * w + 1] = np.int8(2 * ((odd[w] >> bit) & _1)) - np.int8(1)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -139,4 +138,4 @@ def checkerboard_steps(spins, streams, bit_rows, bit_columns, sign, levels, swee
                     frame(planes[colour], rows, words, bit_columns)
             unpack(planes, bit_rows, bit_columns, out[chain, step])
             flips[chain, step] = np.int64(word_sum(total))
-        spins[chain] = out[chain, out.shape[1] - 1]
+        unpack(planes, bit_rows, bit_columns, spins[chain])  # faster than to copy what was written last
