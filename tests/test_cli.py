@@ -13,6 +13,7 @@ KEYS = {
     "lattice", "beta", "n_samples", "ess_fraction", "kl", "var_log_weight", "log_z", "free_energy_per_spin",
     "entropy_per_spin", "acceptance_rate", "observables", "mode_drop", "seconds",
 }  # fmt: skip
+ESTIMATE = {"value", "error", "error_error", "tau_int", "tau_int_error", "exact", "reliable", "why"}
 SMALL = "--n-samples 64 --chains 4 --warmup 0"
 
 
@@ -197,7 +198,7 @@ def test_json_is_one_object_with_the_common_keys(folder, files, line):
     for name in ("ess_fraction", "kl", "var_log_weight", "log_z", "free_energy_per_spin", "entropy_per_spin"):
         assert result.json[name] is None or {"value", "error"} <= set(result.json[name])
     for estimate in (result.json["observables"] or {}).values():
-        assert set(estimate) == {"value", "error", "tau_int", "tau_int_error", "exact", "reliable", "why"}
+        assert set(estimate) == ESTIMATE
 
 
 def test_results_without_json_are_a_table(files):

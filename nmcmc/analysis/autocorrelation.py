@@ -246,7 +246,7 @@ def _estimate(
         return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why), 0
     found = autocorrelation(fluctuation, window)
     reasons = [
-        reliability.stuck(runs, n_draws, found.tau_int),
+        reliability.stuck(runs, n_draws, found.tau_int, reliability.share_unchanged(raw)),
         reliability.too_short(n_draws, found.tau_int),
         "autocorrelations do not decay within half a chain" if found.window == n_draws // 2 else "",
         disagreement(fluctuation),

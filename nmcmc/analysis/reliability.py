@@ -22,18 +22,27 @@ def longest_runs(series_list: Sequence[Floats]) -> Ints:
     return np.array([np.diff(np.flatnonzero(row), prepend=-1, append=n_draws - 1).max() for row in changed])
 
 
-def stuck(runs: Ints, n_draws: int, tau_int: float) -> str:
+def share_unchanged(series_list: Sequence[Floats]) -> float:
+    """Return the share of all steps in which no series changes; arrays (n_chains, n_draws)."""
+    return float(np.mean(np.all([series[:, 1:] == series[:, :-1] for series in series_list], axis=0)))
+
+
+def stuck(runs: Ints, n_draws: int, tau_int: float, unchanged: float = 0.0) -> str:
     """Say which chain stands still for too long, or nothing.
 
-    A chain that never moves is stuck. A shorter run is suspicious if it fills a tenth of the chain and is also
-    longer than (10 + 2 ln(n/τ)) τ: a two-state process, whose runs are the longest for its τ, has mean runs of 2τ,
-    and among n/(2τ) of them the longest is about 2τ ln(n/τ).
+    A chain that never moves is stuck. A shorter run is suspicious if it fills a tenth of the chain, is longer than
+    (10 + 2 ln(n/τ)) τ (a two-state process, whose runs are the longest for its τ, has mean runs of 2τ, and among n/(2τ)
+    of them the longest is about 2τ ln(n/τ)), and also longer than (10 + ln n)/ln(1/s), where s is the share of
+    ``unchanged`` steps: among independent draws of which most have one and the same value, such as the ground state,
+    the longest run is about ln n/ln(1/s).
     """
     worst, run = int(runs.argmax()), int(runs.max())
     if run == n_draws:
         return f"chain {worst} never moves in {n_draws} draws"
     tau = max(tau_int, 0.5)
-    if run > max(n_draws / 10, (10 + 2 * math.log(n_draws * len(runs) / tau)) * tau):
+    n = n_draws * len(runs)
+    chance = (10 + math.log(n)) / -math.log(unchanged) if 0 < unchanged < 1 else 0.0
+    if run > max(n_draws / 10, (10 + 2 * math.log(n / tau)) * tau, chance):
         return f"chain {worst} stands still for {run} of {n_draws} draws"
     return ""
 

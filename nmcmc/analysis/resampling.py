@@ -78,7 +78,7 @@ def jackknife_function(function: Callable[..., float], series_list: Sequence[Flo
     tau, error = found / (2 * variance), math.sqrt(found / n)
     reasons = [
         "" if reached else f"bins of {length} draws are shorter than 2 V_B/V_1: draw more",
-        reliability.stuck(runs, n_draws, tau),
+        reliability.stuck(runs, n_draws, tau, reliability.share_unchanged(series_list)),
         reliability.too_short(n_draws, tau),
     ]
     why = "; ".join(reason for reason in reasons if reason)

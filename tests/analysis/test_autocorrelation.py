@@ -150,6 +150,14 @@ def test_two_state_process_is_not_taken_for_stuck():
     assert estimate_mean(np.cumprod(np.where(flips, -1.0, 1.0), axis=1)).reliable
 
 
+def test_independent_draws_of_mostly_one_value_are_not_taken_for_stuck():
+    """A cold system is in its ground state most of the time: runs are long although τ_int is ½."""
+    series = (np.random.default_rng(7).random((16, 200)) < 0.25).astype(float)
+    assert estimate_mean(series).reliable
+    series[3, 50:150] = 0
+    assert "chain 3 stands still" in estimate_mean(series).why
+
+
 def test_short_chain_says_how_many_more_draws():
     series = ar1(0.98, 1, 1000, seed=5)
     estimate = estimate_mean(series)

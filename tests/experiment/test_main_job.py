@@ -44,7 +44,7 @@ def test_the_main_job(folder):
             assert abs(estimate["value"] - estimate["exact"]) < 5 * estimate["error"]
     assert 0.3 < summary["ess_fraction"]["value"] <= 1
     assert abs(summary["mode_drop"]["value"]) < 5 * summary["mode_drop"]["error"]
-    assert report.count("<img") == 6
+    assert report.count("<img") == 8
     assert build(RunConfig, read_toml(folder / "out" / "config.toml")).system.lattice == "6x6"
     refused = call(f"{SMALL} --lattice 6x6 --steps 100 --out out")
     assert (refused.code, "already exists" in refused.err) == (2, True)
@@ -63,7 +63,7 @@ def test_nothing_to_train(folder):
     assert (summary["objective"], summary["steps"]) == (None, 0)
     assert summary["ess_fraction"]["value"] == pytest.approx(1, abs=1e-9)
     assert read("out/run.h5", "neural").training is None
-    assert report.count("<img") == 5
+    assert report.count("<img") == 7
 
 
 @pytest.mark.slow
