@@ -11,7 +11,7 @@ from pathlib import Path
 from nmcmc.notation import compact
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "experiments.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "experiments.md", ROOT / "docs" / "free-energy.md"]
 SYMBOLS = {
     "energy_per_spin": "E/N",
     "specific_heat": "c",
@@ -227,6 +227,26 @@ def cost_per_sample():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def free_energy():
+    whole = load("free_energy")
+    found = whole["result"]
+    names = list(next(iter(found.values()))["estimators"])
+    rows = ["| L | seconds | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for size, entry in found.items():
+        cells = []
+        for name in names:
+            of = entry["estimators"][name]
+            marks = f", {of['unreliable']} of {entry['repeats']} unreliable" if of["unreliable"] else ""
+            cells.append(f"{of['error']:.2g} ({of['rms_pull']:.1f}{marks})")
+        rows.append(f"| {size} | {entry['seconds']:.0f} | " + " | ".join(cells) + " |")
+    first = next(iter(found.values()))
+    text = (
+        f"Error of log Z, in brackets the root mean square of (log Z − exact)/error over {first['repeats']} runs with "
+        f"{first['n_samples']} samples"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
@@ -236,7 +256,7 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, levels, scaling, scan, cost_per_sample),
+        *(one_level, levels, scaling, scan, cost_per_sample, free_energy),
     )
 }
 
