@@ -11,7 +11,10 @@ from pathlib import Path
 from nmcmc.notation import compact
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("experiments", "graphs", "performance"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("experiments", "free-energy", "graphs", "performance")),
+]
 SYMBOLS = {
     "energy_per_spin": "E/N",
     "specific_heat": "c",
@@ -430,6 +433,26 @@ def cost_model():
     return "\n".join([*rows, "", f"{text}. {sources} ({where(whole)})."])
 
 
+def free_energy():
+    whole = load("free_energy")
+    found = whole["result"]
+    names = list(next(iter(found.values()))["estimators"])
+    rows = ["| L | seconds | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for size, entry in found.items():
+        cells = []
+        for name in names:
+            of = entry["estimators"][name]
+            marks = f", {of['unreliable']} of {entry['repeats']} unreliable" if of["unreliable"] else ""
+            cells.append(f"{of['error']:.2g} ({of['rms_pull']:.1f}{marks})")
+        rows.append(f"| {size} | {entry['seconds']:.0f} | " + " | ".join(cells) + " |")
+    first = next(iter(found.values()))
+    text = (
+        f"Error of log Z, in brackets the root mean square of (log Z − exact)/error over {first['repeats']} runs with "
+        f"{first['n_samples']} samples"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
@@ -439,7 +462,19 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, line_nets, averages, levels, scaling, scan, knots, cost_per_sample, optimize, mean_field),
+        *(
+            one_level,
+            line_nets,
+            averages,
+            levels,
+            scaling,
+            scan,
+            knots,
+            cost_per_sample,
+            free_energy,
+            optimize,
+            mean_field,
+        ),
         *(baselines, kernels, cores, start, roofline, cost_model),
     )
 }

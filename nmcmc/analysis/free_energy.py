@@ -35,6 +35,17 @@ def importance_log_z(log_weight: Floats, source: str = "draws") -> Quantity:
     return Quantity(top + math.log(w.mean()), {source: w / w.mean() - 1}, _floor(log_weight), tuple(dominated(w)))
 
 
+def weighted_mean(values: Floats, log_weight: Floats, source: str = "draws") -> Quantity:
+    """Return ⟨O⟩ = Σ w O/Σ w from independent draws of q, values and log weights (n,)."""
+    log_weight, values = checked_log_weight(log_weight), checked_values(values)
+    if values.shape != log_weight.shape:
+        raise ValueError(f"values have shape {values.shape} and log weights {log_weight.shape}; give one for each draw")
+    w = np.exp(log_weight - log_weight.max())
+    share = w / w.mean()
+    mean = float(np.mean(share * values))
+    return Quantity(mean, {source: share * (values - mean)}, reasons=tuple(dominated(w)))
+
+
 def reciprocal_log_z(log_weight: Floats, source: str = "chain") -> Quantity:
     """Return log Ẑ = −log mean(1/w) over states of a chain of p, (n_chains, n_draws): E_p[1/w] = 1/Z.
 

@@ -11,7 +11,8 @@ import math
 
 import numpy as np
 
-from nmcmc.analysis.importance import checked_log_weight, dominated
+from nmcmc.analysis.free_energy import importance_log_z, weighted_mean
+from nmcmc.analysis.importance import dominated
 from nmcmc.analysis.quantity import Quantity, checked_values, mean_of
 from nmcmc.types import Floats
 
@@ -30,15 +31,8 @@ def weighted_mutual_information(
     log_density : −βH(a, b). log_z_a, log_z_b : log Σ_b exp(−βH) at the draw's a, log Σ_a exp(−βH) at its b.
     log_weight : −βH − log q.
     """
-    log_weight = checked_log_weight(log_weight)
-    terms = checked_values(log_density - log_z_a - log_z_b)
-    top = float(log_weight.max())
-    share = np.exp(log_weight - top)
-    scale, reasons = float(share.mean()), tuple(dominated(share))
-    share = share / scale
-    mean = float(np.mean(share * terms))
-    influence = share - 1 + share * (terms - mean)
-    return Quantity(top + math.log(scale) + mean, {source: influence}, reasons=reasons)
+    terms = log_density - log_z_a - log_z_b
+    return importance_log_z(log_weight, source) + weighted_mean(terms, log_weight, source)
 
 
 def chain_mutual_information(

@@ -54,11 +54,11 @@ def free_energy_command(
     began, rng = time.monotonic(), Rng(options.seed).child("free-energy")
     panels = n_panels(target)
     with options.bar(panels + 3, "free energy", "step") as bar:
-        found, energy = _along_beta(target, n_samples, panels, rng, bar.update)
+        found = _along_beta(target, n_samples, panels, rng, bar.update)
         if sampler is not None:
             found |= _by_sampler(sampler, target, n_samples, rng, options)
     exact = known_exactly(target)
-    estimates = {name: _numbers(log_z, energy, target, exact) for name, log_z in found.items()}
+    estimates = {name: _numbers(log_z, energy, target, exact) for name, (log_z, energy) in found.items()}
     return summarize(
         "free-energy",
         target,
@@ -98,8 +98,8 @@ def update_at(target: Boltzmann) -> Callable[[float], Any]:
 
 def _along_beta(
     target: Boltzmann, n_samples: int, panels: int, rng: Rng, advance: Callable[[], Any]
-) -> tuple[dict[str, Quantity], Quantity]:
-    """Return log Z by the estimators that need no sampler, and ⟨H⟩ at β."""
+) -> dict[str, tuple[Quantity, Quantity]]:
+    """Return log Z and ⟨H⟩ at β by the estimators that need no sampler."""
     energy, betas, update = lattice_energy(target), nodes(target.beta, panels), update_at(target)
     n_draws = max(SHORTEST, n_samples // (panels * N_CHAINS))
     spins = random_start(N_CHAINS, energy.n_spins, rng.child("start"))
@@ -127,7 +127,7 @@ def _along_beta(
         "annealing": log_z0 + estimators.importance_log_z(walk.log_weight, "walkers"),
     }
     advance()
-    return found, means[-1]
+    return {name: (log_z, means[-1]) for name, log_z in found.items()}
 
 
 def _chain(update: Any, energy: Any, n_draws: int, start: Spins, rng: Rng) -> tuple[Floats, Spins]:
@@ -138,28 +138,30 @@ def _chain(update: Any, energy: Any, n_draws: int, start: Spins, rng: Rng) -> tu
     return chain.series["energy"], np.ascontiguousarray(chain.spins[:, -1])
 
 
-def _by_sampler(sampler: Sampler, target: Boltzmann, n_samples: int, rng: Rng, options: Options) -> dict[str, Quantity]:
-    """Return log Z from fresh draws of the sampler, from a chain that it takes no part in, and from both."""
-    draws = draw_stage(sampler, target, n_samples, rng.child("draws"), options)["log_weight"]
+def _by_sampler(
+    sampler: Sampler, target: Boltzmann, n_samples: int, rng: Rng, options: Options
+) -> dict[str, tuple[Quantity, Quantity]]:
+    """Return log Z and ⟨H⟩ from fresh draws of the sampler, from a chain that it takes no part in, and from both."""
     energy = lattice_energy(target)
 
-    def log_weight(spins: Spins) -> Floats:
+    def log_prob(spins: Spins) -> Floats:
         with torch.no_grad():
-            log_q = sampler.log_prob(torch.from_numpy(spins)).cpu().numpy()
-        values: Floats = target.log_density(spins) - log_q
+            values: Floats = sampler.log_prob(torch.from_numpy(spins)).cpu().numpy()
         return values
 
-    start = random_start(N_CHAINS, energy.n_spins, rng.child("chain start"))
-    chain = run(
+    draws = draw_stage(sampler, target, n_samples, rng.child("draws"), options)
+    series = run(
         update_at(target)(target.beta),
         max(SHORTEST, n_samples // N_CHAINS),
         rng.child("chain"),
-        observables={"log_weight": log_weight},
-        start=start,
+        observables={"energy": energy, "log_prob": log_prob},
+        start=random_start(N_CHAINS, energy.n_spins, rng.child("chain start")),
         warmup=5 * WARMUP,
-    ).series["log_weight"]
+    ).series
+    chain = -target.beta * series["energy"] - series["log_prob"]
+    weighted = estimators.weighted_mean(draws["energy"], draws["log_weight"])
     return {
-        "draws": estimators.importance_log_z(draws),
-        "reciprocal": estimators.reciprocal_log_z(chain, "weighted chain"),
-        "bridge": estimators.bridge_log_z(draws, chain, ("draws", "weighted chain")),
+        "draws": (estimators.importance_log_z(draws["log_weight"]), weighted),
+        "reciprocal": (estimators.reciprocal_log_z(chain), mean_of(series["energy"], "chain")),
+        "bridge": (estimators.bridge_log_z(draws["log_weight"], chain), weighted),
     }
