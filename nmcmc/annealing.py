@@ -15,13 +15,14 @@ from nmcmc.types import Floats, Spins
 
 HOT, COLD = math.log(2), math.log(100)
 """βΔH at the start for the strongest site, and at the end for the weakest bond of a typical one."""
+LARGEST, MAX_FIELD, TOLERANCE = 1e30, 1e300, 1e-5
 
 
 def anneal(energy: PairwiseEnergy, betas: Sequence[float] | Floats, replicas: int, rng: Rng) -> Spins:
     """Return the local minima in which annealed random configurations end, int8 (replicas, n_spins).
 
     Each replica makes one Metropolis sweep at every β, all sites in order, and then descends to where no single flip
-    lowers H. Local fields are kept in float32: exact for integers below 2²⁴, else rounded; energies of the result
+    lowers H. Local fields are kept in float32: exact for integers below 2²³, else rounded; energies of the result
     should be computed anew. Replicas are made sixteen at a time, each such group with a stream of its own, so that
     more replicas leave the first ones as they are.
 
@@ -55,9 +56,11 @@ def anneal(energy: PairwiseEnergy, betas: Sequence[float] | Floats, replicas: in
         raise ValueError(f"replicas is {replicas}; it must be at least 1")
     n_groups = -(-replicas // kernel.LANES)
     spins = np.empty((n_groups * kernel.LANES, energy.n_spins), dtype=np.int8)
-    streams, system = rng.streams(n_groups), _system(energy)
-    tolerance = np.float32(1e-5 * _strongest(energy))
-    for_chunks(lambda a, b: kernel.anneal(spins, streams, *system, twice.astype(np.float32), tolerance, a, b), n_groups)
+    streams, strongest = rng.streams(n_groups), _strongest(energy)
+    scale = math.ldexp(1.0, math.frexp(strongest)[1])  # a power of two: integers stay exact, all fields lie in (−1, 1)
+    steps = np.minimum(twice * scale, LARGEST).astype(np.float32)
+    tolerance, system = np.float32(TOLERANCE * strongest / scale), _system(energy, scale)
+    for_chunks(lambda a, b: kernel.anneal(spins, streams, *system, steps, tolerance, a, b), n_groups)
     return spins[:replicas]
 
 
@@ -94,13 +97,17 @@ def default_beta_range(energy: PairwiseEnergy) -> tuple[float, float]:
 
 
 def _strongest(energy: PairwiseEnergy) -> float:
-    """Return the largest Σ_j |J_ij| + |h_i|."""
+    """Return the largest Σ_j |J_ij| + |h_i|; raise ValueError if it is out of range."""
     total = np.abs(energy.fields)
     for column in energy.edges.T:
-        total = total + np.bincount(column, np.abs(energy.couplings), minlength=energy.n_spins)
+        with np.errstate(over="ignore"):
+            total = total + np.bincount(column, np.abs(energy.couplings), minlength=energy.n_spins)
+    if not 0 <= total.max() < MAX_FIELD:
+        raise ValueError(f"the couplings of a site add up to {total.max():g}; divide all numbers by the largest")
     return float(total.max())
 
 
-def _system(energy: PairwiseEnergy) -> tuple[Any, ...]:
+def _system(energy: PairwiseEnergy, scale: float) -> tuple[Any, ...]:
+    """Return the system in compressed rows, couplings and fields divided by the scale."""
     start, neighbour, coupling = energy.adjacency()
-    return start, neighbour, coupling.astype(np.float32), energy.fields.astype(np.float32)
+    return start, neighbour, (coupling / scale).astype(np.float32), (energy.fields / scale).astype(np.float32)

@@ -60,6 +60,20 @@ def test_slow_annealing_finds_the_exact_optimum_of_a_graph_of_the_g_set():
     assert problem.value(problem.answer(spins)).max() == problem.value_of_energy(round(ground))
 
 
+@pytest.mark.parametrize("factor", [2.0**-600, 2.0**900])
+def test_the_scale_of_energies_does_not_matter(factor):
+    energy = glass(30, 7)
+    scaled = PairwiseEnergy(30, energy.edges, factor * energy.couplings, factor * energy.fields)
+    spins = [anneal(system, schedule(system, 20), 16, Rng(1)) for system in (energy, scaled)]
+    np.testing.assert_array_equal(*spins)
+
+
+def test_couplings_out_of_range_are_refused():
+    energy = PairwiseEnergy(3, [(0, 1), (1, 2)], 1e308)
+    with pytest.raises(ValueError, match="divide all numbers"):
+        anneal(energy, [1.0], 1, Rng(1))
+
+
 def test_more_sweeps_end_lower():
     energy = MaxCut(toroidal_graph((16, 16), Rng(6))).energy
     fast, slow = (energy(anneal(energy, schedule(energy, sweeps), 64, Rng(1))) for sweeps in (2, 200))

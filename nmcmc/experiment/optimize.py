@@ -28,6 +28,10 @@ from nmcmc.types import CorruptFileError
 
 DEFAULT_SECONDS, CHECKPOINT_SECONDS = 10.0, 5.0
 FORMAT, VERSION = "nmcmc-solution", 1
+_NEEDED = {
+    *("file", "file_sha256", "problem", "value_name", "value", "energy", "proven_optimal"),
+    *("answer", "fingerprint", "search"),
+}
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,10 @@ def _read_solution(path: Path) -> dict[str, Any]:
         raise CorruptFileError(f"{path} is not an intact solution: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version", 0) > VERSION:
         raise ValueError(f"{path} is no solution of format {FORMAT!r} up to version {VERSION}")
+    missing = sorted(_NEEDED - set(content))
+    whole = not missing and isinstance(content["answer"], list) and all(type(x) is int for x in content["answer"])
+    if not whole or max(map(abs, content["answer"]), default=0) > 1:
+        raise CorruptFileError(f"{path} is not an intact solution: {missing or 'the answer'} is missing or damaged")
     return content
 
 

@@ -74,6 +74,23 @@ def test_a_solution_of_another_file_is_none(graph):
     assert call("optimize g --verify j").code == 2
 
 
+@pytest.mark.parametrize("damage", [{"answer": "0101"}, {"answer": [0.5] * 36}, {"answer": [10**30] * 36}, "energy"])
+def test_damaged_solutions_are_named(graph, damage):
+    call(LINE)
+    content = json.loads((graph / "o").read_text())
+    content = content | damage if isinstance(damage, dict) else {k: v for k, v in content.items() if k != damage}
+    (graph / "o").write_text(json.dumps(content))
+    assert call("optimize g --verify o").code == 4
+
+
+@pytest.mark.parametrize("problem", ["maxcut", "mis", "ising"])
+def test_a_graph_without_edges(folder, problem):
+    (folder / "g").write_text("5 0\n")
+    result = call(f"{LINE} --problem {problem} --json")
+    assert (result.code, result.json["proven_optimal"]) == (0, True)
+    assert result.json[result.json["value_name"]] == (5 if problem == "mis" else 0)
+
+
 def test_a_killed_search_goes_on_to_the_same_end(graph, monkeypatch):
     monkeypatch.setattr("nmcmc.experiment.optimize.CHECKPOINT_SECONDS", 0.0)
     killer = Killer(monkeypatch)
