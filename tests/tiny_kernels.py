@@ -8,9 +8,12 @@ import numpy as np
 from nmcmc.kernels import (
     annealing,
     checkerboard,
+    counts,
+    dense,
     energy,
     leaf_transfer,
     masked_net,
+    partial_fields,
     pixelcnn,
     sparse_net,
     swendsen_wang,
@@ -59,6 +62,32 @@ def window_case():
     out, chance = np.zeros((9, 3), dtype=np.float32), np.zeros((9, 2), dtype=np.float32)
     windows.windows(spins, rows, columns, extents, configuration, view, shift, 1, *pulls, 0, 9, out, chance)
     return out, chance
+
+
+def field_case(name):
+    """Nine configurations of five spins from a net on partial fields, or on the number of up spins."""
+    rng = np.random.default_rng(5)
+    spins, uniforms, log_q = np.zeros((9, 5), dtype=np.int8), rng.random((9, 5)), np.zeros(9)
+    system, own, pairs = (rng.normal(size=(5, 5)), rng.normal(size=5)), rng.normal(size=5), rng.normal(size=(9, 10))
+    if name == "own":
+        partial_fields.draw_own(spins, uniforms, *system, log_q)
+    elif name == "replica":
+        layers = pairs[1:3].copy(), pairs[3:5].copy(), pairs[5:7].copy()
+        partial_fields.draw_replica(spins, uniforms, *system, own, pairs[0], *layers, log_q)
+    elif name == "cavity":
+        weights = pairs[0], pairs[1], pairs[2], rng.normal(size=(5, 5))
+        partial_fields.draw_cavity(spins, uniforms, *system, own, *weights, 0.7, pairs[3], pairs[4], log_q)
+    else:
+        counts.draw(spins, uniforms, rng.normal(size=(5, 5)), log_q)
+    return spins, log_q
+
+
+def affine_case():
+    """Twenty configurations of three spins through five rows of weights."""
+    rng = np.random.default_rng(6)
+    spins, out = rng.choice(np.array([-1, 1], dtype=np.int8), size=(20, 3)), np.zeros((20, 5))
+    dense.affine(spins, rng.normal(size=(5, 3)), rng.normal(size=5), out)
+    return spins, out
 
 
 def update_case(name):
@@ -134,6 +163,9 @@ def run():
     results = {"net": net_case(), "leaf": leaf_case(np.float32), "leaf64": leaf_case(np.float64)}
     names = {name: ("spins", "log_q" if name == "net" else "log_z") for name in results}
     results["window"], names["window"] = window_case(), ("spins", "chances")
+    for name in ("own", "replica", "cavity", "counts"):
+        results[name], names[name] = field_case(name), ("spins", "log_q")
+    results["affine"], names["affine"] = affine_case(), ("spins", "out")
     for name in ("checkerboard", "swendsen_wang"):
         results[name], names[name] = update_case(name), ("spins", "count", "bonds")
     results["annealing"], names["annealing"] = annealing_case(), ("spins", "streams")

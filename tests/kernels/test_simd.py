@@ -8,7 +8,7 @@ import pytest
 import tiny_kernels
 
 from nmcmc.kernels.simd import WIDTH, lanes, load, maximum, minimum, prefetch, splat, store, where_less
-from nmcmc.kernels.simd_double import exp, nearest, times_power_of_two, widen
+from nmcmc.kernels.simd_double import exp, log1p, log_cosh, log_sigmoid, nearest, tanh, times_power_of_two, widen
 
 TYPES = [np.float32, np.float64]
 
@@ -123,6 +123,36 @@ def test_exp_of_what_is_not_positive():
 
 
 @nb.njit
+def smooth_functions(x, out):
+    """Write tanh x, ln σ(x) and ln 2cosh x of the vector to the rows of out (flat)."""
+    store(out, 0, tanh(load(x, 0)))
+    store(out, 8, log_sigmoid(load(x, 0)))
+    store(out, 16, log_cosh(load(x, 0)))
+
+
+@nb.njit
+def logarithm(x, out):
+    store(out, 0, log1p(load(x, 0)))
+
+
+def test_smooth_functions_are_those_of_numpy():
+    rows = np.concatenate([np.linspace(-40, 40, 4000), [0.0, 1e-9, -1e-9, 1e3, -1e3, 1e-300, -750.0, 750.0]])
+    for x in rows.reshape(-1, 8):
+        out = np.empty(24)
+        smooth_functions(x, out)
+        np.testing.assert_allclose(out[:8], np.tanh(x), rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(out[8:16], -np.logaddexp(0, -x), rtol=1e-13)
+        np.testing.assert_allclose(out[16:], np.logaddexp(x, -x), rtol=1e-13)
+
+
+def test_log1p_between_zero_and_one():
+    for x in np.concatenate([np.linspace(0, 1, 992), np.logspace(-300, 0, 8)]).reshape(-1, 8):
+        out = np.empty(8)
+        logarithm(x, out)
+        np.testing.assert_allclose(out, np.log1p(x), rtol=1e-14)
+
+
+@nb.njit
 def fetch(array, i, j):
     prefetch(array, i, j)
     return array[i, j]
@@ -147,9 +177,13 @@ def test_kernels_run_uncompiled_with_the_same_results(tmp_path):
     plain, compiled = np.load(output), tiny_kernels.run()
     updates = [name for name in compiled if name.startswith(("checkerboard", "swendsen_wang"))]
     assert len(updates) == 6
-    for name in ("net_spins", "leaf_spins", "leaf64_spins", "window_spins", *updates):
+    nets = ("own", "replica", "cavity", "counts")
+    drawn = [f"{name}_spins" for name in ("net", "leaf", "leaf64", "window", *nets)]
+    for name in (*drawn, *updates):
         np.testing.assert_array_equal(plain[name], compiled[name])
     np.testing.assert_allclose(plain["net_log_q"], compiled["net_log_q"], rtol=1e-6)
     np.testing.assert_allclose(plain["leaf_log_z"], compiled["leaf_log_z"], rtol=1e-6)
     np.testing.assert_allclose(plain["leaf64_log_z"], compiled["leaf64_log_z"], rtol=1e-13)
+    for name in (*(f"{net}_log_q" for net in nets), "affine_out"):
+        np.testing.assert_allclose(plain[name], compiled[name], rtol=1e-12)
     np.testing.assert_allclose(plain["window_chances"], compiled["window_chances"], rtol=1e-6)
