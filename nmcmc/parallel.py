@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -37,7 +38,7 @@ def for_chunks(work: Callable[[int, int], None], n_rows: int, granularity: int =
         work(0, n_rows)
         return
     bounds = [min(n_rows, granularity * (n_grains * k // n_chunks)) for k in range(n_chunks + 1)]
-    _together([lambda a=a, b=b: work(a, b) for a, b in pairwise(bounds)])
+    _together([partial(work, a, b) for a, b in pairwise(bounds)])
 
 
 def in_turn(take: Callable[[T], R], work: Callable[[T, R], None], pieces: Sequence[T]) -> None:
