@@ -1,5 +1,7 @@
 """Tell when a kernel has to be compiled: once for every machine and version, after that it comes from the cache."""
 
+from collections.abc import Callable
+
 from numba.core import event
 
 
@@ -19,7 +21,7 @@ class _Listener(event.Listener):
         """Nothing to tell."""
 
 
-def at_first_compilation(tell):
+def at_first_compilation(tell: Callable[[], object]) -> Callable[[], None]:
     """Call tell() when the first kernel from now on is compiled, and never where all come from the cache.
 
     Returns
@@ -28,4 +30,8 @@ def at_first_compilation(tell):
     """
     listener = _Listener(tell)
     event.register("numba:compile", listener)
-    return lambda: event.unregister("numba:compile", listener)
+
+    def stop() -> None:
+        event.unregister("numba:compile", listener)
+
+    return stop
