@@ -210,10 +210,10 @@ def _checked_values(values: Floats, w: Floats) -> Floats:
 
 
 def dominated(w: Floats) -> list[str]:
-    """Return complaints if one of the weights (n,) has more than 5 % of their sum, or their tail is heavy."""
+    """Return complaints if one of the weights, of any shape, has more than 5 % of their sum, or their tail is heavy."""
     share = float(w.max() / w.sum())
     alone = [f"one draw carries {100 * share:.0f} % of all weight"] if share > LARGEST_SHARE else []
-    return alone + heavy(w)
+    return alone + heavy(w.ravel())
 
 
 def _log_floor(log_weight: Floats) -> float:

@@ -69,19 +69,21 @@ class Quantity:
 
     def estimate(self) -> Estimate:
         """Return the value with the error of all sources; τ_int is that of the source that contributes most."""
-        variance, largest, tau, tau_error = self.systematic**2, 0.0, 0.5, 0.0
+        variance, largest, tau, tau_error, spread = self.systematic**2, 0.0, 0.5, 0.0, 0.0
         reasons, n = list(self.reasons), 0
         for source, influence in self.influences.items():
             part = _part(influence)
             variance, n = variance + part.error**2, n + influence.size
+            spread += (part.error * part.error_error) ** 2
             if part.error > largest:
                 largest, tau, tau_error = part.error, part.tau_int, part.tau_int_error
             if not part.reliable:
                 reasons.append(f"{source}: {part.why}")
         if not (math.isfinite(self.value) and math.isfinite(variance)):
             reasons.append("the quantity is not finite")
-        why = "; ".join(reasons)
-        return Estimate(self.value, math.sqrt(variance), tau, tau_error, n, not why, why)
+        why, error = "; ".join(reasons), math.sqrt(variance)
+        error_error = math.sqrt(spread) / error if error > 0 else 0.0
+        return Estimate(self.value, error, tau, tau_error, n, not why, why, error_error)
 
 
 def mean_of(values: Floats, source: str) -> Quantity:

@@ -8,7 +8,7 @@ import pytest
 from command_line import call
 
 from nmcmc.cli import main
-from nmcmc.config import SAMPLERS
+from nmcmc.config import CURIE_WEISS, SAMPLERS
 from nmcmc.storage.files import read
 
 CHAIN = "--n-samples 4000 --chains 8 --warmup 50"
@@ -168,7 +168,7 @@ def test_other_nets_are_trained_stored_and_sampled(folder, sampler):
     assert sampled.json["acceptance_rate"]["value"] > 0.6
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - set(CURIE_WEISS)))
 def test_infinite_temperature(folder, sampler):
     trained = call(f"train --lattice 4x5 --beta 0 --sampler {sampler} --steps 3 --out m --json")
     assert trained.code == 0

@@ -150,12 +150,17 @@ def test_a_start_at_random_loses_to_the_physics():
     assert gaps[1] > 8 * gaps[0]
 
 
-def test_maximum_likelihood_is_the_mean_of_log_q(build):
-    sampler = perturbed(build(glass(9), 0.7))
+def test_maximum_likelihood_learns_from_the_chances_of_heat_bath(build):
+    energy = glass(9)
+    sampler = perturbed(build(energy, 0.7))
     spins = sampler.sample(200, Rng(3)).spins
-    rows = Rng(4).generator.integers(200, size=50)
+    rows = Rng(4).generator.integers(0, 200, 50)
     loss = sampler.cross_entropy(spins, 50, Rng(4))
-    torch.testing.assert_close(loss, -sampler.log_prob(spins[torch.from_numpy(rows)]).mean())
+    chosen = spins[torch.from_numpy(rows)].double()
+    chances = torch.sigmoid(1.4 * (chosen @ torch.as_tensor(energy.coupling_matrix) + torch.as_tensor(energy.fields)))
+    logits = sampler.logits(chosen.float()).double()
+    expected = -(chances * logits.sigmoid().log() + (1 - chances) * (-logits).sigmoid().log()).sum(dim=1).mean()
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-5)
     assert loss.requires_grad
 
 
