@@ -12,8 +12,10 @@ from nmcmc.experiment.summary import (
     KEYS,
     acceptance_rate,
     draw_numbers,
+    mixing_numbers,
     row_numbers,
     summarize,
+    tau_times,
     unreliable,
     weight_numbers,
 )
@@ -102,3 +104,21 @@ def test_rows_are_json():
     row = Row("m2", Estimate(1.0, 0.0), None, 2.0, None, float("inf"), None)
     assert json.loads(json.dumps(row_numbers(row), allow_nan=False))["deviation_a"] is None
     assert row_numbers(row)["b"] is None
+
+
+def test_a_chain_that_remembers_its_start_or_half_of_whose_chains_sit_apart_is_not_believed():
+    generator = np.random.default_rng(3)
+    series = {"energy": generator.normal(size=(4, 1000)), "magnetization": generator.uniform(-1, 1, (4, 1000))}
+    assert list(unreliable(mixing_numbers(Chain(series), TARGET))) == []
+    relaxing = series | {"energy": series["energy"] + 20 * np.exp(-np.arange(1000) / 50)}
+    assert "burn_in: the first" in next(unreliable(mixing_numbers(Chain(relaxing), TARGET)))
+    apart = series | {"magnetization": np.abs(series["magnetization"]) * np.array([[1], [1], [-1], [-1]])}
+    complaints = [line.split(":")[0] for line in unreliable(mixing_numbers(Chain(apart), TARGET))]
+    assert {"split_rhat", "share_up"} <= set(complaints)
+
+
+def test_tau_in_other_units_is_scaled_and_null_where_unknown():
+    estimate = {"tau_int": 4.0, "tau_int_error": 0.5}
+    found = tau_times({"energy_per_spin": estimate, "abs_magnetization": dict.fromkeys(estimate)}, 0.25)
+    assert found == {"energy_per_spin": {"value": 1.0, "error": 0.125}, "abs_magnetization": None}
+    assert tau_times({}, None) is None
