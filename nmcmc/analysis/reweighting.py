@@ -90,7 +90,7 @@ def _reach(energies: Floats, beta: float, direction: float) -> float:
     if effective_states(energies, 0.0) < LEAST_STATES:
         return beta
     if math.isinf(high):
-        return math.inf * direction
+        return math.inf if direction > 0 else 0.0
     for _ in range(40):
         middle = 0.5 * (low + high)
         if effective_states(energies, direction * middle) >= LEAST_STATES:

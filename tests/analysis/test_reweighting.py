@@ -79,3 +79,8 @@ def test_wrong_arguments_are_refused():
         reweighting.reweight({}, 16, 0.4, -1.0)
     with pytest.raises(ValueError, match="to_beta is nan"):
         reweighting.reweight({}, 16, 0.4, math.nan)
+
+
+def test_constant_energies_reach_everywhere_or_nowhere():
+    assert reweighting.reweighting_range(np.ones((2, 100)), BETA) == (0.0, math.inf)
+    assert reweighting.reweighting_range(np.ones((1, 50)), BETA) == (BETA, BETA)
