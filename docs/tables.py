@@ -243,8 +243,8 @@ def optimize():
     options = whole["options"]
     walls = [sum(row[p]["wall_seconds"] for row in whole["result"]["rows"]) for p in programs]
     text = (
-        f"{options['sweeps']} sweeps, {options['seconds']:g} s of processor time each, one thread, on a machine busy with "
-        f"other work: all graphs together took {walls[0]:.0f} s and {walls[1]:.0f} s of wall time"
+        f"{options['sweeps']} sweeps, {options['seconds']:g} s of processor time each, one thread, on a busy machine: "
+        f"all graphs together took {walls[0]:.0f} s and {walls[1]:.0f} s of wall time"
     )
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
