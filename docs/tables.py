@@ -249,6 +249,21 @@ def optimize():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def graph_nets():
+    whole = load("graph_nets")
+    rows = [
+        "| net, 16×16 torus at β_c | parameters | draws per second | n full passes / a draw | ess_fraction | KL |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in whole["result"]["rows"].items():
+        trained = row.get("trained", {"ess_fraction": None, "kl": None})
+        cells = [str(row["parameters"]), f"{row['draws_per_second']:.0f}", f"{row['passes_over_draw']:.0f}"]
+        rows.append(f"| {' | '.join([name, *cells, spread(trained['ess_fraction']), spread(trained['kl'])])} |")
+    options = whole["options"]
+    text = f"After {options['steps']} steps of reverse KL with {options['batch']} draws each; draws on one thread"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
@@ -258,7 +273,7 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, levels, scaling, scan, cost_per_sample, optimize),
+        *(one_level, levels, scaling, scan, cost_per_sample, optimize, graph_nets),
     )
 }
 
