@@ -252,13 +252,15 @@ def optimize():
 def graph_nets():
     whole = load("graph_nets")
     rows = [
-        "| net, 16×16 torus at β_c | parameters | draws per second | n full passes / a draw | ess_fraction | KL |",
-        "|---|---|---|---|---|---|",
+        "| net, 16×16 torus at β_c | parameters | draws per second | n full passes / a draw | ess_fraction | KL | training |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, row in whole["result"]["rows"].items():
-        trained = row.get("trained", {"ess_fraction": None, "kl": None})
+        trained = row.get("trained", {"ess_fraction": None, "kl": None, "seconds": None})
+        seconds = "—" if trained["seconds"] is None else f"{trained['seconds']:.0f} s"
         cells = [str(row["parameters"]), f"{row['draws_per_second']:.0f}", f"{row['passes_over_draw']:.0f}"]
-        rows.append(f"| {' | '.join([name, *cells, spread(trained['ess_fraction']), spread(trained['kl'])])} |")
+        cells += [spread(trained["ess_fraction"]), spread(trained["kl"]), seconds]
+        rows.append(f"| {' | '.join([name, *cells])} |")
     options = whole["options"]
     text = f"After {options['steps']} steps of reverse KL with {options['batch']} draws each; draws on one thread"
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
