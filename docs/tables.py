@@ -252,7 +252,7 @@ def optimize():
 def graph_nets():
     whole = load("graph_nets")
     rows = [
-        "| net, 16×16 torus at β_c | parameters | draws per second | n full passes / a draw | ess_fraction | KL | training |",
+        "| net, 16×16 torus, β_c | parameters | draws per second | n passes / a draw | ess_fraction | KL | training |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in whole["result"]["rows"].items():
