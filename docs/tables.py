@@ -457,6 +457,23 @@ def free_energy():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def graph_nets():
+    whole = load("graph_nets")
+    rows = [
+        "| net, 16×16 torus, β_c | parameters | draws per second | n passes / a draw | ess_fraction | KL | training |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in whole["result"]["rows"].items():
+        trained = row.get("trained", {"ess_fraction": None, "kl": None, "seconds": None})
+        seconds = "—" if trained["seconds"] is None else f"{trained['seconds']:.0f} s"
+        cells = [str(row["parameters"]), f"{row['draws_per_second']:.0f}", f"{row['passes_over_draw']:.0f}"]
+        cells += [spread(trained["ess_fraction"]), spread(trained["kl"]), seconds]
+        rows.append(f"| {' | '.join([name, *cells])} |")
+    options = whole["options"]
+    text = f"After {options['steps']} steps of reverse KL with {options['batch']} draws each; draws on one thread"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
@@ -466,20 +483,8 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(
-            one_level,
-            line_nets,
-            averages,
-            levels,
-            scaling,
-            scan,
-            knots,
-            cost_per_sample,
-            free_energy,
-            optimize,
-            mean_field,
-        ),
-        *(baselines, kernels, cores, start, roofline, cost_model),
+        *(one_level, line_nets, averages, levels, scaling, scan, knots, cost_per_sample, free_energy),
+        *(optimize, graph_nets, mean_field, baselines, kernels, cores, start, roofline, cost_model),
     )
 }
 
