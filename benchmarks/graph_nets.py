@@ -3,8 +3,8 @@
 A 16×16 torus at β_c. The PixelCNN of the published size (three layers of weights, 64 channels, half kernel 6: Wu, Wang,
 Zhang, arXiv:1809.10606) and of a small one, the sparse net, and a MADE of the default width. A draw without a cache
 takes n = 256 full passes. Draws and passes alternate; times are the least of all repeats: the machine may be busy.
-``ess_fraction`` and KL are those after a short training by reverse KL of the same number of steps for all; the published
-size is drawn only.
+``ess_fraction`` and KL are those after a short training by reverse KL, as many steps for all; the published size is
+drawn only.
 """
 
 import time

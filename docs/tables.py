@@ -308,8 +308,8 @@ def optimize():
     options = whole["options"]
     walls = [sum(row[p]["wall_seconds"] for row in whole["result"]["rows"]) for p in programs]
     text = (
-        f"{options['sweeps']} sweeps, {options['seconds']:g} s of processor time each, one thread, on a machine that was "
-        f"busy: all graphs together took {walls[0]:.0f} s and {walls[1]:.0f} s of wall time"
+        f"{options['sweeps']} sweeps, {options['seconds']:g} s of processor time each, one thread, on a busy "
+        f"machine: all graphs together took {walls[0]:.0f} s and {walls[1]:.0f} s of wall time"
     )
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 

@@ -56,9 +56,7 @@ def _announcing_compilation(options: argparse.Namespace) -> Any:
         return options.job(options)
     from nmcmc.kernels.compilation import at_first_compilation
 
-    stop = at_first_compilation(  # type: ignore[no-untyped-call]
-        lambda: sys.stderr.write("nmcmc: compiling kernels (once)…\n")
-    )
+    stop = at_first_compilation(lambda: sys.stderr.write("nmcmc: compiling kernels (once)…\n"))
     try:
         return options.job(options)
     finally:
