@@ -29,7 +29,7 @@ from nmcmc.samplers.made import MADESampler, start_at_fields
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, start_at_random
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.store import at_beta
-from nmcmc.training.annealing import anneal, brisk
+from nmcmc.training.annealing import brisk, train_along
 from nmcmc.training.objectives import reverse_kl
 
 CURIE_WEISS_BETAS, SK_BETAS = (1.0, 1.1, 1.3, 1.5, 2.0), (0.5, 1.0, 1.5, 2.0)
@@ -115,7 +115,7 @@ def made_net(n, args):
     start_at_fields(start)
     rows, objective = [], partial(reverse_kl, batch=1000)
     plan = brisk((0.5, 0.75, *CURIE_WEISS_BETAS), steps=(8 if n < 100 else 4) * args.steps, learning_rate=0.001)
-    for sampler in anneal(start, Boltzmann(start.energy, 0.5), objective, plan, Rng(args.seed).child(n), at_beta):
+    for sampler in train_along(start, Boltzmann(start.energy, 0.5), objective, plan, Rng(args.seed).child(n), at_beta):
         if sampler.beta in CURIE_WEISS_BETAS:
             rows.append(curie_weiss_row(sampler, n, sampler.beta, "MADE", args, False))
     return rows
@@ -129,7 +129,7 @@ def sk_net(n, instance, net, args):
         start_at_random(start, rng.child("start"))
     plan = brisk(LADDER, steps=args.steps * (3 if net.endswith("-long") else 1))
     rows, objective = [], partial(reverse_kl, batch=args.batch)
-    for sampler in anneal(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at_beta):
+    for sampler in train_along(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at_beta):
         if sampler.beta in SK_BETAS:
             target = Boltzmann(energy, sampler.beta)
             exact = exact_values(energy, sampler.beta).get("log_z")

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         translations as translations,
     )
     from nmcmc.solution import optimize as optimize
+    from nmcmc.training.annealing import train_along as train_along
     from nmcmc.training.loop import Plan as Plan, train as train
     from nmcmc.training.objectives import (
         block_local_reverse_kl as block_local_reverse_kl,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from nmcmc.updates.parallel_tempering import ParallelTempering as ParallelTempering
     from nmcmc.updates.run import run as run
     from nmcmc.updates.swendsen_wang import SwendsenWang as SwendsenWang
+    from nmcmc.updates.walk import walk as walk
     from nmcmc.updates.wolff import Wolff as Wolff
 
 _HOMES = {
@@ -160,6 +162,7 @@ _HOMES = {
         "translations",
     ),
     "nmcmc.solution": ("optimize",),
+    "nmcmc.training.annealing": ("train_along",),
     "nmcmc.training.loop": (
         "Plan",
         "train",
@@ -186,6 +189,7 @@ _HOMES = {
     "nmcmc.updates.parallel_tempering": ("ParallelTempering",),
     "nmcmc.updates.run": ("run",),
     "nmcmc.updates.swendsen_wang": ("SwendsenWang",),
+    "nmcmc.updates.walk": ("walk",),
     "nmcmc.updates.wolff": ("Wolff",),
 }
 __all__ = sorted(name for names in _HOMES.values() for name in names)

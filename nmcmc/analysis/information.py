@@ -1,7 +1,7 @@
 """Mutual information of two parts of a system and relative entropy of two temperatures, from sampled states.
 
 Everything rests on conditional partition functions: log Z(a) = log Σ_b exp(−βH(a, b)) of a part a with the rest b
-summed out, so that p(a) = Z(a)/Z. `exact.conditional` has them where they are exact: for one sublattice of a
+summed out, so that p(a) = Z(a)/Z. `exact.parts` has them where they are exact: for one sublattice of a
 two-colourable system, and for strips. All functions return a `Quantity`.
 """
 

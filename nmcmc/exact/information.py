@@ -11,8 +11,8 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact import transfer_matrix
-from nmcmc.exact.conditional import Mask
 from nmcmc.exact.enumeration import all_states, probabilities
+from nmcmc.exact.parts import Mask
 from nmcmc.types import Energy, Floats
 
 MAX_WIDTH = 9

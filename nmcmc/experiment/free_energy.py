@@ -20,10 +20,10 @@ from nmcmc.experiment.options import Options
 from nmcmc.experiment.summary import known_exactly, summarize
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Sampler, Spins
-from nmcmc.updates.annealing import anneal
 from nmcmc.updates.heat_bath import HeatBath
 from nmcmc.updates.run import random_start, run
 from nmcmc.updates.swendsen_wang import SwendsenWang
+from nmcmc.updates.walk import walk
 
 N_CHAINS, WARMUP, SHORTEST = 8, 200, 500
 LEAST_DRAWS = 1000
@@ -113,7 +113,7 @@ def _along_beta(
     names = [f"beta = {beta:.6g}" for beta in betas]
     means = [mean_of(values, name) for values, name in zip(series, names, strict=True)]
     log_z0 = target.n_spins * float(np.log(2))
-    walk = anneal(
+    walkers = walk(
         update,
         energy,
         np.linspace(0, target.beta, 16 * panels + 1).tolist(),
@@ -124,7 +124,7 @@ def _along_beta(
     found = {
         "integration": integrated_log_z(target.beta, means, target.n_spins),
         "all temperatures": log_z0 + estimators.temperatures_log_z(betas.tolist(), series, names)[-1],
-        "annealing": log_z0 + estimators.importance_log_z(walk.log_weight, "walkers"),
+        "annealing": log_z0 + estimators.importance_log_z(walkers.log_weight, "walkers"),
     }
     advance()
     return {name: (log_z, means[-1]) for name, log_z in found.items()}

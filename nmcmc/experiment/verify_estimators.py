@@ -23,10 +23,10 @@ from nmcmc.random import Rng
 from nmcmc.samplers.pretrained import load_pretrained
 from nmcmc.samplers.store import AnySampler
 from nmcmc.types import Draw, Estimate, Floats, Spins
-from nmcmc.updates.annealing import anneal
 from nmcmc.updates.independence import Independence
 from nmcmc.updates.run import run
 from nmcmc.updates.swendsen_wang import SwendsenWang
+from nmcmc.updates.walk import walk
 from nmcmc.updates.wolff import Wolff
 
 MEMORY = 0.8
@@ -111,14 +111,14 @@ def _free_energies(sampler: AnySampler, rng: Rng) -> Checks:
     energies = [PLAIN(exact_draws(PLAIN, beta, n_states, rng.child(k))) for k, beta in enumerate(points.tolist())]
     start = exact_draws(PLAIN, 0.0, n_states // 4, rng.child("walkers"))
     path = np.linspace(0, BETA, 9).tolist()
-    walk = anneal(lambda beta: SwendsenWang(target.at(beta)), PLAIN, path, start, rng.child("annealing"))
+    walkers = walk(lambda beta: SwendsenWang(target.at(beta)), PLAIN, path, start, rng.child("annealing"))
     log_z0 = n * math.log(2)
     means = [mean_of(values, f"{k}") for k, values in enumerate(energies)]
     found = {
         "reciprocal weights": free_energy.reciprocal_log_z(chain),
         "bridge": free_energy.bridge_log_z(draws, chain),
         "all temperatures": log_z0 + free_energy.temperatures_log_z(points.tolist(), energies)[-1],
-        "annealing": log_z0 + free_energy.importance_log_z(walk.log_weight),
+        "annealing": log_z0 + free_energy.importance_log_z(walkers.log_weight),
         "integration": integrated_log_z(BETA, means, n),
     }
     for name, quantity in found.items():

@@ -49,7 +49,7 @@ def brisk(betas: Sequence[float], steps: int = 150, learning_rate: float = 0.01)
     return Annealing(tuple(betas), plan, plan)
 
 
-def anneal(
+def train_along(
     sampler: S,
     target: ThermalTarget,
     objective: Objective,
@@ -79,7 +79,7 @@ def anneal(
     >>> energy, rng = sherrington_kirkpatrick(10, seed=1), Rng(1)
     >>> target, start = Boltzmann(energy, 0.2), CavitySampler(energy, 0.2)
     >>> objective, run = partial(reverse_kl, batch=100), brisk((0.2, 0.4, 0.6), steps=10)
-    >>> for sampler in anneal(start, target, objective, run, rng.child("train"), at_beta):
+    >>> for sampler in train_along(start, target, objective, run, rng.child("train"), at_beta):
     ...     draw = sampler.sample(1000, rng)
     ...     log_weight = (target.at(sampler.beta).log_density(draw.spins) - draw.log_prob).numpy()
     ...     print(sampler.beta, f"{-log_weight.mean() / sampler.beta:.2f}", f"{log_z(log_weight).value:.2f}")

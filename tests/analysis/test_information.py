@@ -8,8 +8,8 @@ from nmcmc.analysis import information
 from nmcmc.analysis.free_energy import reciprocal_log_z
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information as exact
-from nmcmc.exact.conditional import checkerboard, first_half, log_z_of_free_spins, log_z_of_strip
 from nmcmc.exact.enumeration import all_states, enumerate_system, probabilities
+from nmcmc.exact.parts import checkerboard, first_half, log_z_of_free_spins, log_z_of_strip
 
 BETA, N_REPLICAS = 0.4, 150
 ENERGY = LatticeEnergy(Lattice((4, 4)), field=0.05)

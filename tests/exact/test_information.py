@@ -8,8 +8,8 @@ import pytest
 from nmcmc.energies.boltzmann import BETA_CRITICAL
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information
-from nmcmc.exact.conditional import checkerboard, first_half
 from nmcmc.exact.enumeration import enumerate_system, probabilities
+from nmcmc.exact.parts import checkerboard, first_half
 
 RNG = np.random.default_rng(1)
 STRIPS = {

@@ -10,8 +10,8 @@ from nmcmc.analysis.information import weighted_mutual_information
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information
-from nmcmc.exact.conditional import first_half, log_z_of_strip
 from nmcmc.exact.enumeration import all_states
+from nmcmc.exact.parts import first_half, log_z_of_strip
 from nmcmc.random import Rng
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.prefix import log_z_of_prefix, prefix_log_prob

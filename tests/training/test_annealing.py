@@ -8,7 +8,7 @@ from nmcmc.energies.disorder import sherrington_kirkpatrick
 from nmcmc.random import Rng
 from nmcmc.samplers.sk import ReplicaSampler
 from nmcmc.samplers.store import at_beta
-from nmcmc.training.annealing import Annealing, anneal, brisk, published
+from nmcmc.training.annealing import Annealing, brisk, published, train_along
 from nmcmc.training.loop import Plan, train
 from nmcmc.training.objectives import reverse_kl
 
@@ -25,7 +25,7 @@ def test_the_published_run_is_as_published():
 def test_each_beta_goes_on_from_the_one_before():
     objective, run = partial(reverse_kl, batch=50), brisk((0.5, 0.7), steps=5)
     start = ReplicaSampler(ENERGY, 0.1, levels=0)
-    found = list(anneal(start, Boltzmann(ENERGY, 9.0), objective, run, Rng(1), at_beta))
+    found = list(train_along(start, Boltzmann(ENERGY, 9.0), objective, run, Rng(1), at_beta))
     assert [sampler.beta for sampler in found] == [0.5, 0.7]
     expected = start
     for k, beta in enumerate(run.betas):

@@ -5,8 +5,8 @@ import pytest
 
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
-from nmcmc.exact.conditional import checkerboard, first_half, log_z_of_free_spins, log_z_of_strip
 from nmcmc.exact.enumeration import all_states
+from nmcmc.exact.parts import checkerboard, first_half, log_z_of_free_spins, log_z_of_strip
 
 BETA, RNG = 0.4, np.random.default_rng(1)
 TORUS = LatticeEnergy(Lattice((4, 4)), field=0.1)

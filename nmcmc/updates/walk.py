@@ -14,7 +14,7 @@ from nmcmc.types import Energy, Floats, Spins, Update
 
 
 @dataclass(frozen=True)
-class Annealed:
+class Walkers:
     """Walkers at the end of a path.
 
     Attributes
@@ -28,14 +28,14 @@ class Annealed:
     log_weight: Floats
 
 
-def anneal(
+def walk(
     update_at: Callable[[float], Update[Any]],
     energy: Energy,
     betas: Sequence[float],
     start: Spins,
     rng: Rng,
     steps: int = 1,
-) -> Annealed:
+) -> Walkers:
     """Take walkers from β_0 to β_K: change β by a step, weigh, and make ``steps`` updates at the new β, K times.
 
     Begun with equilibrium states at β_0 (for β_0 = 0 random spins), log Z(β_K) = log Z(β_0) + log mean exp(log_weight);
@@ -71,4 +71,4 @@ def anneal(
         for _ in range(steps):
             state, _ = update.step(state, rng)
         spins = state.spins
-    return Annealed(spins, log_weight)
+    return Walkers(spins, log_weight)
