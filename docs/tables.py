@@ -11,7 +11,7 @@ from pathlib import Path
 from nmcmc.notation import compact
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "experiments.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "experiments.md", ROOT / "docs" / "errors.md"]
 SYMBOLS = {
     "energy_per_spin": "E/N",
     "specific_heat": "c",
@@ -21,6 +21,9 @@ SYMBOLS = {
     "susceptibility": "χ",
     "correlation_length": "ξ",
 }
+
+
+COVERAGES = ("coverage68", "coverage95")
 
 
 def load(name):
@@ -227,6 +230,24 @@ def cost_per_sample():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def coverage():
+    whole = load("coverage")
+    found = whole["result"]
+    kinds = {}
+    for row in found["rows"]:
+        kinds.setdefault(row["estimator"], []).append(row)
+    rows = ["| estimator | chains | 68.27 % | 95 % |", "|---|---|---|---|"]
+    for name, entries in kinds.items():
+        cells = [" … ".join(f"{100 * f(e[k] for e in entries):.1f}" for f in (min, max)) for k in COVERAGES]
+        rows.append(f"| {name} | {len(entries)} | {' | '.join(cells)} |")
+    each, total = found["rows"][0]["experiments"], len(found["rows"])
+    text = (
+        f"Least and largest coverage over the kinds of chains, in per cent, {each} experiments of each; "
+        f"{len(found['outside'])} of {total} rows are outside the limits; {found['cpu_seconds']:.0f} s of one core"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
@@ -236,7 +257,7 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, levels, scaling, scan, cost_per_sample),
+        *(one_level, levels, scaling, scan, cost_per_sample, coverage),
     )
 }
 
