@@ -47,7 +47,7 @@ LEVELS, LIMITS = (ONE_SIGMA, 0.95), (0.03, 0.015)
 TAUS, TAUS_PER_SERIES = (0.5, 5.0, 100.0), 150
 SYSTEMS = {"4x4": ((4, 4), 0.44), "8x8": ((8, 8), 0.38)}
 KINDS = {
-    "neural": (lambda sampler, target: Independence(sampler, target), 2000),
+    "neural": (lambda sampler, target: Independence(sampler, target), 4000),
     "metropolis": (lambda sampler, target: Metropolis(target, sweeps=2), 2000),
     "heat-bath": (lambda sampler, target: HeatBath(target, sweeps=2), 2000),
     "wolff": (lambda sampler, target: Wolff(target, clusters=2), 1000),
@@ -59,7 +59,7 @@ KINDS_OF = {
     "4x4": ("neural", "heat-bath", "wolff", "hybrid"),
     "8x8": ("neural", "metropolis", "swendsen-wang", "hybrid"),
 }
-WARMUP, DRAWS = 300, 1000
+WARMUP, DRAWS = 300, 2000
 DERIVED = ("specific_heat", "susceptibility", "binder")
 
 LOG_Z = {

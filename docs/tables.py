@@ -13,7 +13,7 @@ from nmcmc.notation import compact
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("experiments", "free-energy", "graphs", "performance")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("errors", "experiments", "free-energy", "graphs", "performance")),
 ]
 SYMBOLS = {
     "energy_per_spin": "E/N",
@@ -24,6 +24,9 @@ SYMBOLS = {
     "susceptibility": "χ",
     "correlation_length": "ξ",
 }
+
+
+COVERAGES = ("coverage68", "coverage95")
 
 
 def load(name):
@@ -474,6 +477,24 @@ def graph_nets():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def coverage():
+    whole = load("coverage")
+    found = whole["result"]
+    kinds = {}
+    for row in found["rows"]:
+        kinds.setdefault(row["estimator"], []).append(row)
+    rows = ["| estimator | chains | 68.27 % | 95 % |", "|---|---|---|---|"]
+    for name, entries in kinds.items():
+        cells = [" … ".join(f"{100 * f(e[k] for e in entries):.1f}" for f in (min, max)) for k in COVERAGES]
+        rows.append(f"| {name} | {len(entries)} | {' | '.join(cells)} |")
+    each, total = found["rows"][0]["experiments"], len(found["rows"])
+    text = (
+        f"Least and largest coverage over the kinds of chains, in per cent, {each} experiments of each; "
+        f"{len(found['outside'])} of {total} rows are outside the limits; {found['cpu_seconds']:.0f} s of one core"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def where(whole):
     machine = whole["machine"]
     return f"{machine['cpu']}, {machine['cores']} cores, {whole['date']}, commit {whole['commit']}"
@@ -483,7 +504,7 @@ TABLES = {
     table.__name__: table
     for table in (
         *(main_job, wolff, incremental_sampling, models, published, quality),
-        *(one_level, line_nets, averages, levels, scaling, scan, knots, cost_per_sample, free_energy),
+        *(one_level, line_nets, averages, levels, scaling, scan, knots, cost_per_sample, free_energy, coverage),
         *(optimize, graph_nets, mean_field, baselines, kernels, cores, start, roofline, cost_model),
     )
 }

@@ -29,7 +29,7 @@ class Autocorrelation:
     window : lag W at which the sum over ρ stops.
     tau_int, tau_int_error : ½ + Σ_{t=1}^{W} ρ(t) in updates, with the tail if the window has one; its one-σ error.
     error, error_error : one-σ error of the mean over all chains, and the error of that error (eq. 42, and a part that
-        comes from the series' kurtosis).
+        comes from the kurtosis of means of 2W + 1 draws).
     """
 
     rho: Floats
@@ -85,17 +85,21 @@ def autocorrelation(series: Floats, window: Window = _AUTOMATIC) -> Autocorrelat
     if gamma[0] <= (_ROUNDING * np.abs(series).max()) ** 2:
         raise ValueError("the series does not vary; it has no autocorrelation time")
     found = _windowed(gamma, series.size, window)
-    spread = 0.5 * found.error * math.sqrt(2 * max(found.tau_int, 0.5) * excess_kurtosis(series) / series.size)
+    pieces = bins(checked_series(series), min(2 * found.window + 1, np.shape(series)[1] // 2))
+    spread = 0.5 * found.error * math.sqrt(excess_kurtosis(pieces) / len(pieces))
     return replace(found, error_error=math.hypot(found.error_error, spread))
 
 
 def excess_kurtosis(series: Floats) -> float:
     """Return E[δ⁴]/E[δ²]² − 3 of the fluctuations δ about the common mean, or 0 where it is less.
 
-    A variance from n independent draws has the relative variance (2 + excess)/n. The first part is the Γ-method's for
-    Gaussian series; large fluctuations that come rarely make errors less certain than that.
+    A variance from n independent values has the relative variance (2 + excess)/n. With n = N/(2W + 1) the first part is
+    the Γ-method's, for Gaussian series; large fluctuations that come rarely, such as long stays in states of large
+    weight, make the means of bins of 2W + 1 draws other than Gaussian, and errors less certain.
     """
     square = (series - np.mean(series)) ** 2
+    if not np.any(square):
+        return 0.0
     return max(float(np.mean(square**2) / np.mean(square) ** 2) - 3, 0.0)
 
 

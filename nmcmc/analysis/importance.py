@@ -178,8 +178,11 @@ def mode_drop(log_weight_draws: Floats, log_weight_chain: Floats) -> Estimate:
     if inverse.max() > LARGEST_SHARE * inverse.sum():
         reasons.append("one state of the chain carries more than 5 % of the mean of 1/w")
     why = "; ".join(reason for reason in reasons if reason)
-    error = math.hypot(forward.error, backward.error / backward.value, floor)
-    return Estimate(value, error, backward.tau_int, backward.tau_int_error, chain.size, not why, why)
+    scale = 1 / backward.value
+    error = math.hypot(forward.error, backward.error * scale, floor)
+    parts = (forward.error * forward.error_error, backward.error * backward.error_error * scale**2)
+    tau = backward.tau_int, backward.tau_int_error
+    return Estimate(value, error, *tau, chain.size, not why, why, math.hypot(*parts) / error)
 
 
 def derive_importance(
