@@ -24,7 +24,7 @@ TARGET = Boltzmann(LatticeEnergy(Lattice((4, 4))), 0.4)
 
 @pytest.fixture(scope="module")
 def chain():
-    return run(Wolff(TARGET), 2000, Rng(1), observables=observables(TARGET.energy), n_chains=3, warmup=50)
+    return run(Wolff(TARGET), 2000, Rng(1), observables=observables(TARGET), n_chains=3, warmup=50)
 
 
 @pytest.fixture
