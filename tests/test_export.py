@@ -62,7 +62,7 @@ def test_pyerrors_finds_the_same_means_errors_and_functions(chain):
     binder = 1 - moments["m4"] / (3 * moments["m2"] ** 2)
     binder.gamma_method(S=1.5)
     expected = estimate_function(lambda m2, m4: 1 - m4 / (3 * m2**2), [m**2, m**4])
-    assert binder.value == pytest.approx(expected.value)
+    assert abs(binder.value - expected.value) < 0.1 * expected.error  # ours is corrected for its bias
     assert binder.dvalue == pytest.approx(expected.error, rel=0.1)
 
 
