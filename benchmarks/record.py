@@ -61,12 +61,18 @@ def note(message):
 
 
 def _commit():
-    """Return the commit, with -dirty behind it if tracked files differ; None outside a repository."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """Return the commit, with -dirty behind it if tracked files but results differ; None outside a repository."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    changed = commit and _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*words):
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
+    return done.stdout.strip()
 
 
 def _version(package):
