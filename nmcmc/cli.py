@@ -245,7 +245,7 @@ def _model(parser: argparse.ArgumentParser, help: str = MODEL, nargs: str | None
         default=1,
         metavar="K",
         help="average the model's distribution over K translations of a periodic lattice: the variance of log weights "
-        "falls nearly like 1/K, for K times the work (default 1)",
+        "falls, nearly like 1/K if it is small, for K times the work (default 1)",
     )
 
 
@@ -391,8 +391,10 @@ def _optimize(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _free_energy(options: argparse.Namespace) -> dict[str, Any]:
-    if options.model is None and options.allow_beta_mismatch:
-        raise ValueError("--allow-beta-mismatch is for the nets of a model; name one, or leave it out")
+    if options.model is None and (options.allow_beta_mismatch or options.translations != 1):
+        raise ValueError(
+            "--allow-beta-mismatch and --translations are for the nets of a model; name one, or leave them out"
+        )
     system = _config(options, settings.SystemConfig) if options.model is None else None
     from nmcmc.experiment.build import build_target
     from nmcmc.experiment.free_energy import free_energy_command

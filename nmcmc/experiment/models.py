@@ -51,7 +51,9 @@ def load_wanted(wanted: Wanted, device: str) -> tuple[AnySampler | SymmetrizedSa
         return sampler, target, sha256
     energy = target.energy
     if not isinstance(energy, LatticeEnergy):
-        raise ValueError(f"{wanted.model} is not on a lattice, which alone has translations; leave them out")
+        raise ValueError(
+            f"{wanted.translations} translations are asked for, but {wanted.model} is not on a lattice; leave them out"
+        )
     return SymmetrizedSampler(sampler, translations(energy, wanted.translations)).to(device), target, sha256
 
 

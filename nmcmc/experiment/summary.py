@@ -211,7 +211,7 @@ def level_numbers(sampler: Sampler, target: Boltzmann, rng: Rng) -> dict[str, An
     ValueError : if the sampler is not a hierarchy.
     """
     if not isinstance(sampler, HierarchicalSampler):
-        raise ValueError(f"a {type(sampler).__name__} has no levels; only hierarchical samplers have")
+        raise ValueError("only a hierarchical sampler by itself has levels; leave out --levels or --translations")
     configurations = Configurations(target, rng.child("data"))(0)
     return {key: to_json(kl) for key, kl in kl_of_levels(sampler, configurations, rng.child("draws")).items()}
 

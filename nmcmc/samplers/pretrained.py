@@ -57,19 +57,22 @@ def load_pretrained(name: str, device: str = "cpu") -> tuple[AnySampler, Boltzma
 def model_file(model: str | Path) -> Path:
     """Return the file that is meant by a path or the name of a shipped model; a file that exists wins.
 
+    The name may have the ending of a file, as in the commands of cards.
+
     Raises
     ------
     ValueError : for a plain word that is neither. CorruptFileError : as `load_pretrained`.
     """
     path, text = Path(model), str(model)
+    shipped = text.removesuffix(ENDING)
+    if not path.is_file() and shipped in pretrained_names():
+        return _checked(shipped)
     if path.is_file() or path.name != text or text.endswith(ENDING):
         return path
     if (FAMILIES / f"{text}{ENDING}").exists():
         raise ValueError(f"{text} is a family for a range of beta; a single model is needed here{_hint(text)}")
-    if text not in pretrained_names():
-        kind = "is a folder" if path.is_dir() else "does not exist"
-        raise ValueError(f"{text} {kind}, and no model of this name is shipped{_hint(text)}")
-    return _checked(text)
+    kind = "is a folder" if path.is_dir() else "does not exist"
+    raise ValueError(f"{text} {kind}, and no model of this name is shipped{_hint(text)}")
 
 
 def sha256_of(path: Path) -> str:

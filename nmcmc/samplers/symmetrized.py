@@ -20,12 +20,13 @@ class SymmetrizedSampler(nn.Module):
     """q̄(s) = (1/K) Σ_k q(T_k s): a mixture of one sampler q under K symmetries T_k of its target.
 
     Where p(T_k s) = p(s), the K values of log q − log p at one configuration have the same distribution. If they are
-    nearly independent, as where T_k moves the lines of a hierarchical sampler elsewhere, the variance of the log
-    weights, and KL with it, fall like 1/K; a draw and a log_prob cost K times as much. q̄ is normalised whatever q is.
+    small and nearly independent, as where T_k moves the lines of a hierarchical sampler elsewhere, the variance of the
+    log weights, and KL with it, fall nearly like 1/K; where they are large, less, for the mean is that of the largest
+    few. A draw and a log_prob cost K times as much. q̄ is normalised whatever q is.
 
     Parameters
     ----------
-    sampler : q, a torch module.
+    sampler : q, a torch module that draws from ``rng.uniform`` alone, one row for each draw.
     sites : (K, n_spins), permutations: (T_k s)_i = s at ``sites[k, i]``; see `translations`.
 
     Raises

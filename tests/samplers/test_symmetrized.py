@@ -24,7 +24,13 @@ def averaged(energy, k, sampler=None):
 
 @pytest.mark.parametrize(
     ("extents", "boundary", "k"),
-    [((4, 6), "periodic", 3), ((8, 5), ("periodic", "open"), 4), ((8, 8), "periodic", 4), ((6,), "periodic", 3)],
+    [
+        ((4, 6), "periodic", 3),
+        ((8, 5), ("periodic", "open"), 4),
+        ((8, 8), "periodic", 4),
+        ((6,), "periodic", 3),
+        ((4, 30), ("open", "periodic"), 15),
+    ],
 )
 def test_translations_are_different_and_leave_the_energy_as_it_is(extents, boundary, k):
     energy = LatticeEnergy(Lattice(extents, boundary), 1.0, 0.3)
