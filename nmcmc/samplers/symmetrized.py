@@ -108,12 +108,14 @@ def translations(energy: LatticeEnergy, k: int) -> Ints:
         raise ValueError(
             f"{k} translations are asked for; choose from 1 to {most}, half of the longest periodic extent"
         )
-    shifts = [
-        [round(number * step * extent) % extent for extent, step in zip(reach, STEPS, strict=False)]
-        for number in range(k)
-    ]
-    grid = np.arange(lattice.n_spins).reshape(lattice.extents)
-    return np.stack([np.roll(grid, [-s for s in shift], range(grid.ndim)).ravel() for shift in shifts])
+    grid, shifts = np.arange(lattice.n_spins).reshape(lattice.extents), list[tuple[int, ...]]()
+    long = reach.index(max(reach))
+    for number in range(k):
+        shift = [round(number * step * extent) % extent for extent, step in zip(reach, STEPS, strict=False)]
+        while tuple(shift) in shifts:  # rounding has led back to an earlier one
+            shift[long] = (shift[long] + 1) % reach[long]
+        shifts.append(tuple(shift))
+    return np.stack([np.roll(grid, [-step for step in shift], range(grid.ndim)).ravel() for shift in shifts])
 
 
 class _OneMore(Rng):
