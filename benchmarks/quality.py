@@ -51,13 +51,16 @@ CHAINS, DRAWS, CLUSTERS = 32, 4000, 3
 def train(name, words, folder, args):
     """Run the command of a case, or go on with it, and return the model file."""
     path = folder / f"{name}.safetensors"
-    command = [sys.executable, "-m", "nmcmc.cli", "train", *words.split(), f"--seed={args.seed}", "--resume", "--json"]
-    output = path.with_name(f"{name}.train.json")
+    output, settings = path.with_name(f"{name}.train.json"), path.with_name(f"{name}.settings")
+    words = f"{words} --seed={args.seed}"
+    if settings.exists() and settings.read_text() != words:
+        raise SystemExit(f"{settings} says {settings.read_text()!r}, not {words!r}; delete it and the model beside it")
+    settings.write_text(words)
     if path.exists() and output.exists():
         return path
-    done = subprocess.run(
-        [*command, f"--threads={args.threads}", "--quiet", f"--out={path}"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "nmcmc.cli", "train", *words.split(), "--resume", "--json", "--quiet"]
+    command += [f"--threads={args.threads}", f"--out={path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 3):
         raise SystemExit(f"{name} failed: {done.stderr}")
     output.write_text(done.stdout)
