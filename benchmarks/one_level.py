@@ -20,6 +20,7 @@ from nmcmc.training.objectives import block_local_reverse_kl
 from nmcmc.training.schedule import learning_rate
 
 USUAL = {"labels": "chances", "finish": 0.0, "width": 8, "depth": 1, "batch": 512, "rate": 0.0015, "optimizer": "adam"}
+USUAL |= {"crosses": 8}
 VARIANTS = {
     "usual": {},
     "spins as labels": {"labels": "spins"},
@@ -34,8 +35,11 @@ VARIANTS = {
     "second half by reverse KL": {"finish": 0.5},
     "second half by reverse KL, width 16": {"finish": 0.5, "width": 16},
     "reverse KL only": {"finish": 1.0},
+    "reverse KL only, 2 draws of 256 borders": {"finish": 1.0, "crosses": 2},
+    "reverse KL only, 4 draws of 128 borders": {"finish": 1.0, "crosses": 4},
+    "reverse KL only, 32 draws of 16 borders": {"finish": 1.0, "crosses": 32},
 }
-FINISH_RATE = 0.002
+FINISH_RATE, REVERSE_DRAWS = 0.002, 512
 
 
 class Soap(torch.optim.Optimizer):
@@ -122,7 +126,9 @@ def optimizer_of(net, variant, finishing):
 def loss_of(sampler, target, key, variant, finishing, configurations, rng, step):
     """Return the loss of a step and the number of blocks that it looked at."""
     if finishing:
-        return block_local_reverse_kl(sampler, target, rng, step, configurations=configurations), 64 * 8
+        crosses = variant["crosses"]
+        given = {"configurations": configurations, "borders": REVERSE_DRAWS // crosses, "crosses": crosses}
+        return block_local_reverse_kl(sampler, target, rng, step, **given), REVERSE_DRAWS
     inputs, chances = sampler.windows(key, configurations(step), variant["batch"], rng)
     net = sampler.nets[key]
     labels = chances if variant["labels"] == "chances" else (inputs[:, net.n_border :] + 1) / 2
