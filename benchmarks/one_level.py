@@ -19,8 +19,10 @@ from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.training.objectives import block_local_reverse_kl
 from nmcmc.training.schedule import learning_rate
 
-USUAL = {"labels": "chances", "finish": 0.0, "width": 8, "depth": 1, "batch": 512, "rate": 0.0015, "optimizer": "adam"}
-USUAL |= {"crosses": 8}
+USUAL = {
+    **{"labels": "chances", "finish": 0.0, "crosses": 8},
+    **{"width": 8, "depth": 1, "batch": 512, "rate": 0.0015, "optimizer": "adam"},
+}
 VARIANTS = {
     "usual": {},
     "spins as labels": {"labels": "spins"},
