@@ -6,6 +6,7 @@ to start computing.
 """
 
 import os
+import pty
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,20 @@ def seconds(arguments, environment):
     return time.perf_counter() - begin
 
 
+def seconds_to_progress(arguments, environment):
+    """Return how long it takes until a command tells a terminal that it is at work; it is stopped then."""
+    ours, theirs = pty.openpty()
+    begin = time.perf_counter()
+    command = [sys.executable, "-m", "nmcmc.cli", *arguments]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.read(ours, 1)
+        spent = time.perf_counter() - begin
+        process.kill()
+    os.close(theirs)
+    os.close(ours)
+    return spent
+
+
 def main():
     options = parser(__doc__)
     options.add_argument("--repeats", type=int, default=7)
@@ -38,9 +53,11 @@ def main():
         short = [*SHORT, "--out", f"{folder}/run"]
         first = seconds(short, environment)
         note(f"first run {first:.1f} s")
-        times = {"help": [], "second_run": []}
+        times = {"help": [], "progress_of_second_run": [], "second_run": []}
         for _ in range(args.repeats):
             times["help"].append(seconds(["--help"], environment))
+            loud = [word for word in short if word != "--quiet"]
+            times["progress_of_second_run"].append(seconds_to_progress(loud, environment))
             times["second_run"].append(seconds(short, environment))
     result = {"first_run": first}
     for name, values in times.items():

@@ -392,8 +392,9 @@ def start():
     found = whole["result"]
     return (
         f"`nmcmc --help`: {found['help']['median']:.2f} s. The first `nmcmc run` of one training step: "
-        f"{found['first_run']:.0f} s with compilation; the second, start to end: "
-        f"{found['second_run']['median']:.1f} s ({where(whole)})."
+        f"{found['first_run']:.0f} s with compilation; the second is at work after "
+        f"{found['progress_of_second_run']['median']:.1f} s and takes {found['second_run']['median']:.1f} s in all "
+        f"({where(whole)})."
     )
 
 
