@@ -1,0 +1,115 @@
+"""How estimators, networks for other systems and optimisation do."""
+
+from cells import load, spread, where
+
+from nmcmc.notation import compact
+
+COVERAGES = ("coverage68", "coverage95")
+
+
+def coverage():
+    whole = load("coverage")
+    found = whole["result"]
+    kinds = {}
+    for row in found["rows"]:
+        kinds.setdefault(row["estimator"], []).append(row)
+    rows = ["| estimator | chains | 68.27 % | 95 % |", "|---|---|---|---|"]
+    for name, entries in kinds.items():
+        cells = [" … ".join(f"{100 * f(e[k] for e in entries):.1f}" for f in (min, max)) for k in COVERAGES]
+        rows.append(f"| {name} | {len(entries)} | {' | '.join(cells)} |")
+    each, total = found["rows"][0]["experiments"], len(found["rows"])
+    text = (
+        f"Least and largest coverage over the kinds of chains, in per cent, {each} experiments of each; "
+        f"{len(found['outside'])} of {total} rows are outside the limits; {found['cpu_seconds']:.0f} s of one core"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
+def free_energy():
+    whole = load("free_energy")
+    found = whole["result"]
+    names = list(next(iter(found.values()))["estimators"])
+    rows = ["| L | seconds | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for size, entry in found.items():
+        cells = []
+        for name in names:
+            of = entry["estimators"][name]
+            marks = f", {of['unreliable']} of {entry['repeats']} unreliable" if of["unreliable"] else ""
+            cells.append(f"{of['error']:.2g} ({of['rms_pull']:.1f}{marks})")
+        rows.append(f"| {size} | {entry['seconds']:.0f} | " + " | ".join(cells) + " |")
+    first = next(iter(found.values()))
+    text = (
+        f"Error of log Z, in brackets the root mean square of (log Z − exact)/error over {first['repeats']} runs with "
+        f"{first['n_samples']} samples"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
+def mean_field():
+    """Return errors of the free energy, Curie–Weiss beside the published ones, and SK of 20 spins with ess."""
+    whole = load("mean_field")
+    means = {(m["system"], m["n"], m["net"], m["beta"]): m for m in whole["result"]["means"]}
+    known = {(r["n"], r["net"], r["beta"]): r.get("published") for r in whole["result"]["rows"]}
+    betas = sorted({beta for system, *_, beta in means if system == "curie-weiss"})
+    rows = [f"| Curie–Weiss | {' | '.join(f'β = {beta:g}' for beta in betas)} |", "|---" * (len(betas) + 1) + "|"]
+    for n, net in sorted({(n, net) for system, n, net, _ in means if system == "curie-weiss"}):
+        cells = []
+        for beta in betas:
+            error, other = 1e4 * means["curie-weiss", n, net, beta]["relative_error"], known[n, net, beta]
+            text = f"{error:.1e}" if abs(error) < 1e-3 else f"{error:.3g}"
+            cells.append(text if other is None else f"{text} ({1e4 * other:.3g})")
+        rows.append(f"| {n}, {net} | {' | '.join(cells)} |")
+    betas = sorted({beta for system, *_, beta in means if system == "sk"})
+    rows += ["", f"| SK, 20 spins | {' | '.join(f'β = {beta:g}' for beta in betas)} | seconds |"]
+    rows += ["|---" * (len(betas) + 2) + "|"]
+    nets = dict.fromkeys(r["net"] for r in whole["result"]["rows"] if r["system"] == "sk" and r["n"] == 20)
+    for net in nets:
+        found = [means["sk", 20, net, beta] for beta in betas]
+        cells = [f"{1e4 * m['relative_error']:.2g}; {m['ess_fraction']:.3f}" for m in found]
+        rows.append(f"| {net} | {' | '.join(cells)} | {found[0]['seconds']:.1f} |")
+    options, instances = whole["options"], max(m["instances"] for m in means.values())
+    text = (
+        f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances and, "
+        f"after the semicolon, ess_fraction, {options['steps']} steps of {options['batch']} draws at each of 8 β "
+        f"({where(whole)})."
+    )
+    return "\n".join([*rows, "", text])
+
+
+def graph_nets():
+    whole = load("graph_nets")
+    rows = [
+        "| net, 16×16 torus, β_c | parameters | draws per second | n passes / a draw | ess_fraction | KL | training |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in whole["result"]["rows"].items():
+        trained = row.get("trained", {"ess_fraction": None, "kl": None, "seconds": None})
+        seconds = "—" if trained["seconds"] is None else f"{trained['seconds']:.0f} s"
+        cells = [str(row["parameters"]), f"{row['draws_per_second']:.0f}", f"{row['passes_over_draw']:.0f}"]
+        cells += [spread(trained["ess_fraction"]), spread(trained["kl"]), seconds]
+        rows.append(f"| {' | '.join([name, *cells])} |")
+    options = whole["options"]
+    text = f"After {options['steps']} steps of reverse KL with {options['batch']} draws each; draws on one thread"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
+def optimize():
+    whole = load("optimize")
+    programs = ("nmcmc", "dwave-samplers")
+    rows = [
+        "| graph | exact | " + " | ".join(f"{p}: best | mean | hits/annealings" for p in programs) + " |",
+        "|---|---|" + "---|" * 6,
+    ]
+    for row in whole["result"]["rows"]:
+        cells = [f"{row['graph']}, {row['seed']}", compact(row["exact"])]
+        for found in (row[p] for p in programs):
+            hits = f"{found['hits_of_best_known']}/{found['annealings']}"
+            cells += [f"{found['best']:.0f}", f"{found['mean']:.1f}", hits]
+        rows.append(f"| {' | '.join(cells)} |")
+    options = whole["options"]
+    walls = [sum(row[p]["wall_seconds"] for row in whole["result"]["rows"]) for p in programs]
+    text = (
+        f"{options['sweeps']} sweeps, {options['seconds']:g} s of processor time each, one thread, on a busy "
+        f"machine: all graphs together took {walls[0]:.0f} s and {walls[1]:.0f} s of wall time"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])

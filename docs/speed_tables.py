@@ -1,0 +1,129 @@
+"""What everything costs."""
+
+from cells import load, where
+
+from nmcmc.notation import compact
+
+
+def wolff():
+    whole = load("wolff")
+    name = "ns_per_flipped_spin"
+    ours = whole["result"]["nmcmc"]
+    return f"Wolff, 128×128 at β_c, one thread: {ours[name]:.1f} ns per flipped spin ({where(whole)})."
+
+
+def incremental_sampling():
+    whole = load("incremental_sampling")
+    ratio = whole["result"]["ratio"]
+    return (
+        f"Drawing 1000 configurations of a 16×16 MADE of the published width: {ratio:.0f} times faster than n full "
+        f"forward passes of the same weights ({where(whole)})."
+    )
+
+
+def cost_per_sample():
+    whole = load("cost_per_sample")
+    rows = [
+        "| lattice, β_c | draws per second | 2 τ_int neural | 2 τ_int Wolff | neural / Wolff, per effective sample |",
+        "|---|---|---|---|---|",
+    ]
+    for row in whole["result"]["rows"]:
+        taus = [max(row["tau_int"][kind].values(), key=lambda tau: tau["value"]) for kind in ("neural", "wolff")]
+        cells = [compact(2 * tau["value"], 2 * tau["error"]) for tau in taus]
+        ratio = compact(row["ratio_neural_over_wolff"], row["ratio_error_from_tau"])
+        rows.append(f"| {row['lattice']} | {row['draws_per_second']:.0f} | {' | '.join(cells)} | {ratio} |")
+    text = "Seconds per update times 2 τ_int, the worse of E and m², one thread, training not counted"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
+def baselines():
+    whole = load("baselines")
+    found = whole["result"]
+    titles = {
+        "metropolis": "Metropolis, 512×512, ns per attempted flip",
+        "swendsen_wang": "Swendsen–Wang, 512×512, ns per spin",
+        "wolff": "Wolff, 128×128, ns per flipped spin",
+    }
+    rows = ["| program | ns, median | ns, fastest | times ours |", "|---|---|---|---|"]
+    for job, title in titles.items():
+        rows += [
+            f"| {title}: {name} | {row['ns']:.3g} | {row['fastest']:.3g} | {row['ratio']:.3g} |"
+            for name, row in found[job].items()
+        ]
+    fraction = found["energy_fraction_of_bandwidth"]
+    text = f"Energies of 128×128 read {100 * fraction:.0f} % of the bytes per second that a plain sum of words reads"
+    return "\n".join([*rows, "", f"One thread each, rounds alternating. {text} ({where(whole)})."])
+
+
+def kernels():
+    whole = load("kernels")
+    rows = ["| kernel | ns per leaf or line | multiply-adds per ns | of a matrix product |", "|---|---|---|---|"]
+    for name, entry in whole["result"].items():
+        if isinstance(entry, dict):
+            rate = f"{entry['multiply_adds_per_ns']:.3g}" if "fraction" in entry else "—"
+            share = f"{100 * entry['fraction']:.0f} %" if "fraction" in entry else "—"
+            rows.append(f"| {name} | {entry['ns']:.4g} | {rate} | {share} |")
+    return "\n".join([*rows, "", f"One thread ({where(whole)})."])
+
+
+def cores():
+    whole = load("cores")
+    found = dict(whole["result"])
+    threads = found.pop("threads")
+    rows = [f"| | speed-up by {threads} threads | of the fastest rounds |", "|---|---|---|"]
+    rows += [f"| {name} | {row['ratio']:.2f} | {row['ratio_of_fastest']:.2f} |" for name, row in found.items()]
+    return "\n".join([*rows, "", f"On the clock, rounds alternating ({where(whole)})."])
+
+
+def start():
+    whole = load("start")
+    found = whole["result"]
+    return (
+        f"`nmcmc --help`: {found['help']['median']:.2f} s. The first `nmcmc run` of one training step: "
+        f"{found['first_run']:.0f} s with compilation; the second is at work after "
+        f"{found['progress_of_second_run']['median']:.1f} s and takes {found['second_run']['median']:.1f} s in all "
+        f"({where(whole)})."
+    )
+
+
+def roofline():
+    """Return the parts of a 128×128 draw."""
+    whole = load("roofline")
+    found = whole["result"]
+    adds, product = found["multiply_adds"], found["rates"]["square product"]
+    rows = ["| part | µs, median | µs, fastest | multiply-adds | of the product rate |", "|---|---|---|---|---|"]
+    for name, t in found["seconds"].items():
+        n = adds["by_net"].get(name.removeprefix("net "))
+        share = f"{100 * n / t['median'] / product:.0f} %" if n else "—"
+        label = name.rsplit("_", 1)[0] if n else name
+        rows.append(
+            f"| {label} | {1e6 * t['median']:.2f} | {1e6 * t['fastest']:.2f} | {f'{n:.3g}' if n else '—'} | {share} |"
+        )
+    text = (
+        f"Per configuration, one thread. Nets: {adds['nets']:.3g} multiply-adds, at "
+        f"{100 * found['nets_fraction_of_product_rate']:.0f} % of the rate of torch's float32 matrix product "
+        f"({product / 1e9:.0f} G per second) and {100 * found['nets_fraction_of_register_rate']:.0f} % of that of a "
+        f"loop in registers ({found['rates']['multiply-adds in registers'] / 1e9:.0f} G per second). Leaves: "
+        f"{adds['leaves']:.3g} multiply-adds. Floor: {1e6 * found['floor_seconds']:.0f} µs at the rate of the product "
+        f"and {found['rates']['memory'] / 1e9:.0f} GB/s; a draw takes {found['draw_over_floor']:.2f} times as long"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
+def cost_model():
+    """Return the modelled cost of larger lattices and on GPUs."""
+    whole = load("roofline")
+    model = whole["result"]["model"]
+    gpus = model["assumed"]["gpus"]
+    titles = ["L", "multiply-adds of nets", "this core, ms", *(f"{name}, ms" for name in gpus)]
+    rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for extent, row in model["rows"].items():
+        cells = [f"{1e3 * row[name]:.3g}" for name in ("this core", *gpus)]
+        rows.append(f"| {extent} | {row['net_multiply_adds']:.3g} | {' | '.join(cells)} |")
+    text = (
+        f"A model, not a measurement: per configuration; on GPUs {model['assumed']['batch']} at once, "
+        f"{100 * model['assumed']['share_of_peak']:.0f} % of the peak rates, "
+        f"{1e6 * model['assumed']['seconds_per_step']:.0f} µs for each step that waits for the one before"
+    )
+    sources = "; ".join(f"{name}: {gpu['source']}, {gpu['bytes'] / 1e12:.3g} TB/s" for name, gpu in gpus.items())
+    return "\n".join([*rows, "", f"{text}. {sources} ({where(whole)})."])
