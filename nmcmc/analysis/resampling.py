@@ -16,7 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from nmcmc.analysis import reliability
-from nmcmc.analysis.autocorrelation import bins, checked_series, excess_kurtosis, linearise
+from nmcmc.analysis.autocorrelation import (
+    bins,
+    checked_series,
+    excess_kurtosis,
+    linearise,
+    standing_still,
+)
 from nmcmc.types import Estimate, Floats
 
 LEAST_BINS, MOST_BINS = 8, 128
@@ -78,7 +84,7 @@ def jackknife_function(function: Callable[..., float], series_list: Sequence[Flo
     tau, error = found / (2 * variance), math.sqrt(found / n)
     reasons = [
         "" if reached else f"bins of {length} draws are shorter than 2 V_B/V_1: draw more",
-        reliability.stuck(runs, n_draws, tau, reliability.share_unchanged(series_list)),
+        standing_still(fluctuation, series_list),
         reliability.too_short(n_draws, tau),
     ]
     why = "; ".join(reason for reason in reasons if reason)
