@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -223,8 +223,10 @@ def proposal_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
 
 
 def _predicted_tau(tau: Estimate | None) -> dict[str, Any] | None:
-    """Return τ_int as a JSON value, null for what does not vary where there is weight."""
-    return None if tau is None else {"value": tau.value, "error": finite(tau.error)}
+    """Return τ_int and its verdict as a JSON value, null for what does not vary where there is weight."""
+    if tau is None:
+        return None
+    return {"value": tau.value, "error": finite(tau.error), "reliable": tau.reliable, "why": tau.why}
 
 
 def row_numbers(row: Row) -> dict[str, Any]:
@@ -270,3 +272,13 @@ def unreliable(summary: Any, name: str = "") -> Iterator[str]:
         yield f"the results disagree by {worst:.1f} combined σ; see the deviations"
     for key, value in summary.items():
         yield from unreliable(value, f"{name}.{key}" if name else str(key))
+
+
+def said_once(sentences: Iterable[str]) -> list[str]:
+    """Return "name, name: why" for sentences "name: why", one for every why, in the order of the first ones."""
+    names: dict[str, list[str]] = {}
+    for sentence in sentences:
+        name, colon, why = sentence.partition(": ")
+        names.setdefault(why if colon else "", []).append(name)
+    alone = names.pop("", [])
+    return [f"{', '.join(each)}: {why}" for why, each in names.items()] + alone
