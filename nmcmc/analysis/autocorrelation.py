@@ -16,6 +16,8 @@ from nmcmc.analysis.windows import AutomaticWindow, Window
 from nmcmc.types import Estimate, Floats
 
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
+LARGEST_VALUE = 1e140
+"""Sums of squares of larger numbers overflow."""
 _AUTOMATIC = AutomaticWindow()
 
 
@@ -100,7 +102,7 @@ def excess_kurtosis(series: Floats) -> float:
     square = (series - np.mean(series)) ** 2
     if not np.any(square):
         return 0.0
-    return max(float(np.mean(square**2) / np.mean(square) ** 2) - 3, 0.0)
+    return max(float(np.mean((square / np.mean(square)) ** 2)) - 3, 0.0)
 
 
 def estimate_mean(series: Floats, window: Window = _AUTOMATIC) -> Estimate:
@@ -218,6 +220,10 @@ def checked_series(series: Floats) -> Floats:
         chain, draw = np.argwhere(~np.isfinite(series))[0]
         raise FloatingPointError(
             f"the series is {series[chain, draw]} at chain {chain}, draw {draw}; it must be finite"
+        )
+    if (largest := float(np.abs(series).max())) > LARGEST_VALUE:
+        raise FloatingPointError(
+            f"the series reaches {largest:.3g}, and its squares overflow; scale it to {LARGEST_VALUE:g} or less"
         )
     return series
 

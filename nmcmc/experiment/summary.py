@@ -64,6 +64,8 @@ KEYS = (
 )
 LARGEST_DEVIATION = 5.0
 """Combined σ beyond which two results are taken to disagree."""
+LEAST_STEPS = 4
+"""Fewer steps of a chain have no autocorrelation function."""
 _ROUNDING, _EXACT_ROUNDING = 1e-12, 1e-9
 
 
@@ -157,6 +159,10 @@ def acceptance_rate(chain: Chain) -> Estimate:
         return estimate_mean(np.asarray(stats["accepted"], dtype=np.float64))
     before = np.asarray(stats["log_weight"])[:, :-1]
     ratio = np.asarray(stats["proposal_log_weight"])[:, 1:] - before
+    if ratio.shape[1] < LEAST_STEPS:
+        why = f"only {ratio.shape[1]} steps of each chain; an acceptance rate with an error needs {LEAST_STEPS}"
+        rate = float(np.mean(np.exp(np.minimum(ratio, 0.0)))) if ratio.size else math.nan
+        return Estimate(rate, math.inf, n=ratio.size, reliable=False, why=why)
     if np.all(np.abs(ratio) < _ROUNDING * np.maximum(1.0, np.abs(before))):
         return Estimate(1.0, _ROUNDING, n=ratio.size)  # an exact sampler: all weights are equal
     return estimate_mean(np.exp(np.minimum(ratio, 0.0)))

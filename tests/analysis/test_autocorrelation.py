@@ -220,6 +220,15 @@ def test_numbers_that_are_not_finite_raise(bad):
             estimator(series)
 
 
+def test_numbers_whose_squares_overflow_are_refused_and_large_ones_are_not():
+    series = np.random.default_rng(1).standard_normal((2, 500))
+    with pytest.raises(FloatingPointError, match=r"squares overflow; scale it to 1e\+140"):
+        estimate_mean(1e300 * series)
+    large, plain = estimate_mean(1e139 * series), estimate_mean(series)
+    assert large.error == pytest.approx(1e139 * plain.error)
+    assert large.error_error == pytest.approx(1e139 * plain.error_error)
+
+
 def test_bad_shapes_and_lags_raise():
     with pytest.raises(ValueError, match="shape"):
         estimate_mean(np.zeros(10))

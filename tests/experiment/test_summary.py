@@ -66,6 +66,16 @@ def test_disagreement_is_not_believed():
     assert "disagree by 5.1" in next(unreliable({"worst_deviation": 5.1}))
 
 
+def test_a_chain_of_four_draws_has_numbers_that_are_not_believed():
+    """Four draws make three ratios, too few for an error of the acceptance rate."""
+    weights = np.random.default_rng(1).normal(size=(1, 4))
+    estimate = acceptance_rate(chain_of(weights, weights[:, ::-1]))
+    assert 0 <= estimate.value <= 1
+    assert "only 3 steps" in estimate.why
+    series = {"energy": weights, "magnetization": weights[:, ::-1] / 4}
+    json.dumps(mixing_numbers(Chain(series), TARGET), allow_nan=False)
+
+
 def test_one_cause_of_many_numbers_is_said_once():
     assert said_once(["a: heavy", "b.c: short: draw 3", "d: heavy", "they disagree"]) == [
         "a, d: heavy",
