@@ -48,7 +48,9 @@ def burn_in(series: Floats) -> Estimate:
     series = checked_series(series)
     n = series.shape[1]
     if n < LEAST_DRAWS:
-        return Estimate(0.0, 1.0, n=series.size, reliable=False, why=f"chains of {n} draws are too short to see a start")
+        return Estimate(
+            0.0, 1.0, n=series.size, reliable=False, why=f"chains of {n} draws are too short to see a start"
+        )
     step = max(1, n // (2 * _CUTS))
     cuts = np.arange(0, n // 2 + 1, step)
     best = int(cuts[np.argmin(_squared_errors(series, cuts))])

@@ -99,7 +99,7 @@ class TailWindow:
 
     For observables that hardly see the slowest mode of the chain: what is known of the slow mode, its decay time τ_exp,
     comes from other observables or, for a neural chain, from its largest weight. The tail is as noisy as ρ(W + 1) is:
-    of a mode whose share of ρ is smaller than that noise it may miss a part, so that the sum is no upper bound of τ_int.
+    of a mode whose share of ρ is smaller than that noise it may miss a part: the sum is no upper bound of τ_int.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ def test_sokal_sums_anticorrelated_draws_to_their_end(a):
 
 
 def test_the_tail_of_a_mode_below_the_noise_is_no_upper_bound():
-    """A mode of 2 % of ρ and τ_exp = 100 adds 2 to τ_int; from 10⁴ draws most sums with its tail are below the whole."""
+    """A mode of 2 % of ρ and τ_exp = 100 adds 2 to τ_int; of 10⁴ draws most sums with its tail are less."""
     slow, fast = ar1(math.exp(-1 / 100), 40, 10_000, seed=6), ar1(0.0, 40, 10_000, seed=7)
     exact = 0.98 * 0.5 + 0.02 * tau_of(math.exp(-1 / 100))
     rows = math.sqrt(0.02) * slow + math.sqrt(0.98) * fast
