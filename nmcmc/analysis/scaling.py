@@ -87,7 +87,8 @@ def power_law(estimates: Mapping[int, Estimate], smallest: int = 0) -> Fit:
     """Return the fit of ln y = ln a + x ln L over the sizes L ≥ smallest: parameter 0 is ln a, parameter 1 is x.
 
     At the critical point χ ~ L^(γ/ν), ⟨|m|⟩ ~ L^(−β/ν), dU/dβ ~ L^(1/ν); in two dimensions γ/ν = 7/4, β/ν = 1/8, ν = 1.
-    The sizes are taken for independent, from simulations of their own. What small lattices add to the power shows in χ²; leave them out by ``smallest``.
+    The sizes are taken for independent, from simulations of their own. What small lattices add to the power shows in
+    χ²; leave them out by ``smallest``. A size whose estimate is not reliable makes the parameters unreliable.
 
     Raises
     ------
