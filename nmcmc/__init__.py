@@ -7,18 +7,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nmcmc.analysis.autocorrelation import estimate_mean as estimate_mean
+    from nmcmc.analysis.burn_in import burn_in as burn_in
     from nmcmc.analysis.compare import compare as compare
     from nmcmc.analysis.free_energy import (
         bridge_log_z as bridge_log_z,
         reciprocal_log_z as reciprocal_log_z,
         temperatures_log_z as temperatures_log_z,
     )
-    from nmcmc.analysis.importance import ess_fraction as ess_fraction, kl as kl, log_z as log_z
+    from nmcmc.analysis.importance import (
+        ess_fraction as ess_fraction,
+        kl as kl,
+        log_z as log_z,
+        mode_drop as mode_drop,
+    )
+    from nmcmc.analysis.information import (
+        chain_mutual_information as chain_mutual_information,
+        relative_entropy as relative_entropy,
+        weighted_mutual_information as weighted_mutual_information,
+    )
     from nmcmc.analysis.intervals import interval as interval
     from nmcmc.analysis.modes import split_rhat as split_rhat
     from nmcmc.analysis.observables import derive as derive, measurements as measurements
     from nmcmc.analysis.quantity import Quantity as Quantity
-    from nmcmc.analysis.reweighting import reweight as reweight
+    from nmcmc.analysis.reweighting import reweight as reweight, reweighting_range as reweighting_range
     from nmcmc.analysis.scaling import power_law as power_law
     from nmcmc.annealing import anneal as anneal, schedule as schedule
     from nmcmc.dimod_sampler import AnnealingSampler as AnnealingSampler
@@ -77,6 +89,8 @@ if TYPE_CHECKING:
     from nmcmc.updates.wolff import Wolff as Wolff
 
 _HOMES = {
+    "nmcmc.analysis.autocorrelation": ("estimate_mean",),
+    "nmcmc.analysis.burn_in": ("burn_in",),
     "nmcmc.analysis.compare": ("compare",),
     "nmcmc.analysis.free_energy": (
         "bridge_log_z",
@@ -87,6 +101,12 @@ _HOMES = {
         "ess_fraction",
         "kl",
         "log_z",
+        "mode_drop",
+    ),
+    "nmcmc.analysis.information": (
+        "chain_mutual_information",
+        "relative_entropy",
+        "weighted_mutual_information",
     ),
     "nmcmc.analysis.intervals": ("interval",),
     "nmcmc.analysis.modes": ("split_rhat",),
@@ -95,7 +115,10 @@ _HOMES = {
         "measurements",
     ),
     "nmcmc.analysis.quantity": ("Quantity",),
-    "nmcmc.analysis.reweighting": ("reweight",),
+    "nmcmc.analysis.reweighting": (
+        "reweight",
+        "reweighting_range",
+    ),
     "nmcmc.analysis.scaling": ("power_law",),
     "nmcmc.annealing": (
         "anneal",

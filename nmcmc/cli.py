@@ -472,9 +472,9 @@ def _show(result: Mapping[str, Any], options: argparse.Namespace) -> None:
 def _exit_code(result: Mapping[str, Any]) -> int:
     if result["command"] == "doctor":
         return OK
-    from nmcmc.experiment.summary import unreliable
+    from nmcmc.experiment.summary import said_once, unreliable
 
-    reasons = list(unreliable(result))
+    reasons = said_once(unreliable(result))
     for reason in reasons:
         sys.stderr.write(f"nmcmc: unreliable: {reason}\n")
     return UNRELIABLE if reasons else OK

@@ -16,6 +16,8 @@ from nmcmc.analysis.windows import AutomaticWindow, Window
 from nmcmc.types import Estimate, Floats
 
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
+LARGEST_VALUE = 1e140
+"""Sums of squares of larger numbers overflow."""
 _AUTOMATIC = AutomaticWindow()
 
 
@@ -100,7 +102,7 @@ def excess_kurtosis(series: Floats) -> float:
     square = (series - np.mean(series)) ** 2
     if not np.any(square):
         return 0.0
-    return max(float(np.mean(square**2) / np.mean(square) ** 2) - 3, 0.0)
+    return max(float(np.mean((square / np.mean(square)) ** 2)) - 3, 0.0)
 
 
 def estimate_mean(series: Floats, window: Window = _AUTOMATIC) -> Estimate:
@@ -219,6 +221,10 @@ def checked_series(series: Floats) -> Floats:
         raise FloatingPointError(
             f"the series is {series[chain, draw]} at chain {chain}, draw {draw}; it must be finite"
         )
+    if (largest := float(np.abs(series).max())) > LARGEST_VALUE:
+        raise FloatingPointError(
+            f"the series reaches {largest:.3g}, and its squares overflow; scale it to {LARGEST_VALUE:g} or less"
+        )
     return series
 
 
@@ -240,6 +246,33 @@ def disagreement(series: Floats) -> str:
     return reliability.disagreement(series.mean(axis=1), variance_of_chain_mean(series)) if len(series) > 1 else ""
 
 
+def standing_still(fluctuation: Floats, raw: Sequence[Floats]) -> str:
+    """Say which chain stands still for longer than the draws outside its longest run explain, or nothing.
+
+    A run of R of N draws that is δ off the mean ± σ of the rest shifts the mean by Rδ/N. Runs with
+    R max(δ/σ, 1) ≤ √(2τN), which shift it by less than its error, are what a chain of uneven weights is made of.
+
+    Parameters
+    ----------
+    fluctuation : of the quantity, (n_chains, n_draws); τ_int is its, with the longest run set to the mean of the rest.
+    raw : the series that all stand still in a run, of the same shape.
+    """
+    runs = reliability.longest_runs(raw)
+    n_draws = fluctuation.shape[1]
+    if not reliability.stuck(runs, n_draws, 0.5):
+        return ""
+    run = reliability.longest_run(raw)
+    unchanged = reliability.share_unchanged(raw, run)
+    if run.all() or np.ptp(fluctuation[~run]) == 0:
+        return reliability.stuck(runs, n_draws, 0.5, unchanged)
+    mean, sigma = float(fluctuation[~run].mean()), float(fluctuation[~run].std())
+    tau = autocorrelation(np.where(run, 0.0, fluctuation - mean)).tau_int
+    shift = max(abs(float(fluctuation[run].mean()) - mean) / sigma, 1.0)
+    if runs.max() < n_draws and runs.max() * shift <= math.sqrt(2 * max(tau, 0.5) * fluctuation.size):
+        return ""
+    return reliability.stuck(runs, n_draws, tau, unchanged)
+
+
 def _estimate(
     value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, window: Window
 ) -> tuple[Estimate, int]:
@@ -250,7 +283,7 @@ def _estimate(
         return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why), 0
     found = autocorrelation(fluctuation, window)
     reasons = [
-        reliability.stuck(runs, n_draws, found.tau_int, reliability.share_unchanged(raw)),
+        standing_still(fluctuation, raw),
         reliability.too_short(n_draws, found.tau_int),
         "autocorrelations do not decay within half a chain" if found.window == n_draws // 2 else "",
         disagreement(fluctuation),

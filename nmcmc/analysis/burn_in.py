@@ -11,7 +11,9 @@ from nmcmc.analysis.reliability import chi_square_deviate
 from nmcmc.types import Estimate, Floats
 
 SIGNIFICANT_SIGMA = 5.0
+LEAST_DRAWS = 8
 _CUTS = 200
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
 def burn_in(series: Floats) -> Estimate:
@@ -19,7 +21,9 @@ def burn_in(series: Floats) -> Estimate:
 
     The cut d minimises Σ_c Σ_{i>d} (a_ci − ā_c)²/(n − d)², the squared error of the means of what is left (MSER), for
     d ≤ n/2 on a grid whose spacing is the error given. It counts only if the means of the first d draws differ from
-    those of the rest by 5 σ; then the estimate is not reliable, and says what to do.
+    those of the rest by 5 σ; then the estimate is not reliable, and says what to do. σ is that of the rest without a
+    straight line through every chain, so that a trend does not hide behind the autocorrelations that it makes. Chains
+    of fewer than eight draws tell nothing.
 
     Parameters
     ----------
@@ -43,6 +47,10 @@ def burn_in(series: Floats) -> Estimate:
     """
     series = checked_series(series)
     n = series.shape[1]
+    if n < LEAST_DRAWS:
+        return Estimate(
+            0.0, 1.0, n=series.size, reliable=False, why=f"chains of {n} draws are too short to see a start"
+        )
     step = max(1, n // (2 * _CUTS))
     cuts = np.arange(0, n // 2 + 1, step)
     best = int(cuts[np.argmin(_squared_errors(series, cuts))])
@@ -71,8 +79,19 @@ def _squared_errors(series: Floats, cuts: Floats) -> Floats:
 def _deviation(series: Floats, cut: int) -> float:
     """Return by how many σ the means of the draws before and after the cut differ, over all chains together."""
     first, rest = series[:, :cut], series[:, cut:]
-    found = autocorrelation(rest - rest.mean(axis=1, keepdims=True))
+    level = without_trend(rest)
+    if np.abs(level).max() <= _ROUNDING * np.abs(series).max():
+        return math.inf
+    found = autocorrelation(level)
     variance = found.error**2 * rest.size / (2 * found.tau_int)
     spread = variance * (min(1.0, 2 * found.tau_int / cut) + min(1.0, 2 * found.tau_int / rest.shape[1]))
     chi_square = float(np.sum((first.mean(axis=1) - rest.mean(axis=1)) ** 2)) / spread
     return chi_square_deviate(chi_square, len(series)) if math.isfinite(chi_square) else math.inf
+
+
+def without_trend(series: Floats) -> Floats:
+    """Return the series (n_chains, n_draws) less the straight line that fits each chain best."""
+    time = np.arange(series.shape[1]) - (series.shape[1] - 1) / 2
+    level = series - series.mean(axis=1, keepdims=True)
+    result: Floats = level - (level @ time / (time @ time))[:, None] * time
+    return result

@@ -19,7 +19,7 @@ from nmcmc.analysis.autocorrelation import (
     without_bias,
 )
 from nmcmc.analysis.observables import formulas, moments
-from nmcmc.analysis.tails import heavy, pareto_k
+from nmcmc.analysis.tails import heavy, heavy_for_ess, pareto_k
 from nmcmc.types import Estimate, Floats
 
 ESS_DRAWS = 10_000
@@ -49,7 +49,9 @@ def checked_log_weight(log_weight: Floats) -> Floats:
 
 
 def ess_fraction(log_weight: Floats) -> Estimate:
-    """Return (Σw)²/(n Σw²) for log weights (n,); reliable from 10⁴ draws on if no draw has 5 % of all weight.
+    """Return (Σw)²/(n Σw²) for log weights (n,).
+
+    Reliable from 10⁴ draws on if no draw has 5 % of all weight and the weights' tail has a Pareto k ≤ 0.35.
 
     Examples
     --------
@@ -61,7 +63,7 @@ def ess_fraction(log_weight: Floats) -> Estimate:
     value = mean**2 / mean_square
     influence = 2 * mean / mean_square * (w - mean) - value / mean_square * (w**2 - mean_square)
     reasons = [f"only {len(w)} draws; ess_fraction needs at least {ESS_DRAWS}"] if len(w) < ESS_DRAWS else []
-    return _iid(value, influence, [*reasons, *dominated(w)], floor=_ROUNDING)
+    return _iid(value, influence, [*reasons, *dominated(w), *heavy_for_ess(w)], floor=_ROUNDING)
 
 
 def weight_tail(log_weight: Floats) -> Estimate:

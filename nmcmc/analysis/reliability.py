@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from nmcmc.types import Floats, Ints
 
@@ -22,27 +23,49 @@ def longest_runs(series_list: Sequence[Floats]) -> Ints:
     return np.array([np.diff(np.flatnonzero(row), prepend=-1, append=n_draws - 1).max() for row in changed])
 
 
-def share_unchanged(series_list: Sequence[Floats]) -> float:
-    """Return the share of all steps in which no series changes; arrays (n_chains, n_draws)."""
-    return float(np.mean(np.all([series[:, 1:] == series[:, :-1] for series in series_list], axis=0)))
+def longest_run(series_list: Sequence[Floats]) -> npt.NDArray[np.bool_]:
+    """Return which draws belong to the longest run of all chains, (n_chains, n_draws); the first one of equals."""
+    runs = longest_runs(series_list)
+    chain, run = int(runs.argmax()), int(runs.max())
+    changed = np.any([series[chain, 1:] != series[chain, :-1] for series in series_list], axis=0)
+    ends = np.append(np.flatnonzero(changed), len(changed))
+    end = int(ends[np.diff(ends, prepend=-1).argmax()]) + 1
+    inside = np.zeros(series_list[0].shape, dtype=np.bool_)
+    inside[chain, end - run : end] = True
+    return inside
+
+
+def share_unchanged(series_list: Sequence[Floats], left_out: npt.NDArray[np.bool_] | None = None) -> float:
+    """Return the share of steps in which no series changes; arrays (n_chains, n_draws), without the draws left out."""
+    unchanged = np.all([series[:, 1:] == series[:, :-1] for series in series_list], axis=0)
+    if left_out is not None:
+        unchanged = unchanged[~(left_out[:, 1:] & left_out[:, :-1])]
+    return float(np.mean(unchanged)) if unchanged.size else 0.0
+
+
+def longest_by_chance(n: int, tau_int: float, unchanged: float = 0.0) -> float:
+    """Return the longest run that n draws of a τ_int and a share of ``unchanged`` steps explain.
+
+    The larger of (10 + 2 ln(n/τ)) τ (a two-state process, whose runs are the longest for its τ, has mean runs of 2τ,
+    and among n/(2τ) of them the longest is about 2τ ln(n/τ)) and (10 + ln n)/ln(1/s), s the share of unchanged steps:
+    among independent draws of which most have one and the same value, such as the ground state, the longest run is
+    about ln n/ln(1/s).
+    """
+    tau = max(tau_int, 0.5)
+    chance = (10 + math.log(n)) / -math.log(unchanged) if 0 < unchanged < 1 else 0.0
+    return max((10 + 2 * math.log(n / tau)) * tau, chance)
 
 
 def stuck(runs: Ints, n_draws: int, tau_int: float, unchanged: float = 0.0) -> str:
-    """Say which chain stands still for too long, or nothing.
+    """Say which chain never moves, or stands still for longer than `longest_by_chance`, or nothing.
 
-    A chain that never moves is stuck. A shorter run is suspicious if it fills a tenth of the chain, is longer than
-    (10 + 2 ln(n/τ)) τ (a two-state process, whose runs are the longest for its τ, has mean runs of 2τ, and among n/(2τ)
-    of them the longest is about 2τ ln(n/τ)), and also longer than (10 + ln n)/ln(1/s), where s is the share of
-    ``unchanged`` steps: among independent draws of which most have one and the same value, such as the ground state,
-    the longest run is about ln n/ln(1/s).
+    A long run makes τ_int and the share of unchanged steps larger, and would excuse itself: give those of the draws
+    outside the longest run.
     """
     worst, run = int(runs.argmax()), int(runs.max())
     if run == n_draws:
         return f"chain {worst} never moves in {n_draws} draws"
-    tau = max(tau_int, 0.5)
-    n = n_draws * len(runs)
-    chance = (10 + math.log(n)) / -math.log(unchanged) if 0 < unchanged < 1 else 0.0
-    if run > max(n_draws / 10, (10 + 2 * math.log(n / tau)) * tau, chance):
+    if run > longest_by_chance(n_draws * len(runs), tau_int, unchanged):
         return f"chain {worst} stands still for {run} of {n_draws} draws"
     return ""
 

@@ -16,7 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from nmcmc.analysis import reliability
-from nmcmc.analysis.autocorrelation import bins, checked_series, excess_kurtosis, linearise
+from nmcmc.analysis.autocorrelation import (
+    bins,
+    checked_series,
+    disagreement,
+    excess_kurtosis,
+    linearise,
+    standing_still,
+)
 from nmcmc.types import Estimate, Floats
 
 LEAST_BINS, MOST_BINS = 8, 128
@@ -28,7 +35,7 @@ def binned_mean(series: Floats) -> Estimate:
     """Return ⟨a⟩ ± √((2V_2B − V_B)/N) of a series (n_chains, n_draws) from the spread of means of bins.
 
     B is the least length with B ≥ 2 V_B/V_1, some 2.7 τ_int of an exponential; τ_int is (2V_2B − V_B)/(2V_1). Not
-    reliable if bins so long are too few, or if a chain never moves.
+    reliable if bins so long are too few, if a chain stands still, or if the chains disagree.
 
     Raises
     ------
@@ -78,8 +85,9 @@ def jackknife_function(function: Callable[..., float], series_list: Sequence[Flo
     tau, error = found / (2 * variance), math.sqrt(found / n)
     reasons = [
         "" if reached else f"bins of {length} draws are shorter than 2 V_B/V_1: draw more",
-        reliability.stuck(runs, n_draws, tau, reliability.share_unchanged(series_list)),
+        standing_still(fluctuation, series_list),
         reliability.too_short(n_draws, tau),
+        disagreement(fluctuation),
     ]
     why = "; ".join(reason for reason in reasons if reason)
     spread = math.sqrt(2 / dof + 2 * max(tau, 0.5) * excess_kurtosis(fluctuation) / n)

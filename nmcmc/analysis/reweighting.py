@@ -79,18 +79,16 @@ def reweight(series: Mapping[str, Floats], n_spins: int, beta: float, to_beta: f
 def reweighting_range(energies: Floats, beta: float) -> tuple[float, float]:
     """Return the interval of β around a chain's own in which reweighting has 100 independent states or more.
 
-    It is (β, β) for a chain that has fewer itself.
+    It is (β, β) for a chain that has fewer itself, or whose energy never changes.
     """
     energies = checked_values(energies)
     return _reach(energies, beta, -1.0), _reach(energies, beta, 1.0)
 
 
 def _reach(energies: Floats, beta: float, direction: float) -> float:
-    low, high = 0.0, 20.0 / float(energies.std()) if energies.std() > 0 else math.inf
-    if effective_states(energies, 0.0) < LEAST_STATES:
+    if np.ptp(energies) == 0 or effective_states(energies, 0.0) < LEAST_STATES:
         return beta
-    if math.isinf(high):
-        return math.inf if direction > 0 else 0.0
+    low, high = 0.0, 20.0 / float(energies.std())
     for _ in range(40):
         middle = 0.5 * (low + high)
         if effective_states(energies, direction * middle) >= LEAST_STATES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,21 +20,25 @@ class Fit:
     ----------
     parameters, covariance : (n_parameters,) and (n_parameters, n_parameters), from the errors of the data alone.
     chi_square, n_free : χ² and its degrees of freedom.
+    reasons : why values that entered must not be believed; then no parameter is.
     """
 
     parameters: Floats
     covariance: Floats
     chi_square: float
     n_free: int
+    reasons: tuple[str, ...] = ()
 
     def estimate(self, k: int) -> Estimate:
         """Return parameter k with its error; not reliable if χ² is too large for its degrees of freedom at 5 σ.
 
+        Nor if one of the values that entered is not.
         Errors are not blown up by √(χ²/n_free): a fit that does not describe the data has no error that could.
         """
-        error, why = math.sqrt(float(self.covariance[k, k])), ""
+        error, why = math.sqrt(float(self.covariance[k, k])), "; ".join(self.reasons)
         if self.excess > 5:
-            why = f"chi² is {self.chi_square:.1f} for {self.n_free} degrees of freedom: leave out small lattices"
+            chi = f"chi² is {self.chi_square:.1f} for {self.n_free} degrees of freedom: leave out small lattices"
+            why = f"{why}; {chi}" if why else chi
         return Estimate(
             float(self.parameters[k]), error, n=self.n_free + len(self.parameters), reliable=not why, why=why
         )
@@ -83,7 +87,8 @@ def power_law(estimates: Mapping[int, Estimate], smallest: int = 0) -> Fit:
     """Return the fit of ln y = ln a + x ln L over the sizes L ≥ smallest: parameter 0 is ln a, parameter 1 is x.
 
     At the critical point χ ~ L^(γ/ν), ⟨|m|⟩ ~ L^(−β/ν), dU/dβ ~ L^(1/ν); in two dimensions γ/ν = 7/4, β/ν = 1/8, ν = 1.
-    What small lattices add to the power shows in χ²; leave them out by ``smallest``.
+    The sizes are taken for independent, from simulations of their own. What small lattices add to the power shows in
+    χ²; leave them out by ``smallest``. A size whose estimate is not reliable makes the parameters unreliable.
 
     Raises
     ------
@@ -96,7 +101,8 @@ def power_law(estimates: Mapping[int, Estimate], smallest: int = 0) -> Fit:
     design = np.stack([np.ones(len(chosen)), np.log(list(chosen))], axis=1)
     values = np.array([e.value for e in chosen.values()])
     errors = np.array([e.error for e in chosen.values()])
-    return least_squares(design, np.log(values), errors / values)
+    reasons = tuple(f"size {size}: {e.why or 'not reliable'}" for size, e in chosen.items() if not e.reliable)
+    return replace(least_squares(design, np.log(values), errors / values), reasons=reasons)
 
 
 def binder_slope(energies: Floats, m: Floats, source: str = "chain") -> Quantity:
@@ -119,7 +125,8 @@ def crossing(x: Sequence[float], first: Sequence[Estimate], second: Sequence[Est
     """Return where two curves cross, by a straight line through their differences at the points x.
 
     For the Binder cumulants, or ξ/L, of two sizes this is a pseudo-critical β. Give few points close to the crossing:
-    the fit's χ² says if a line is too stiff.
+    the fit's χ² says if a line is too stiff. All estimates are taken for independent. Not reliable if one of them is
+    not, or if the crossing lies outside the points.
 
     Raises
     ------
@@ -129,6 +136,7 @@ def crossing(x: Sequence[float], first: Sequence[Estimate], second: Sequence[Est
         raise ValueError(
             f"there are {len(x)}, {len(first)} and {len(second)} points; give as many of each, two or more"
         )
+    points = list(zip(x, first, second, strict=True))
     centre = float(np.mean(x))
     design = np.stack([np.ones(len(x)), np.asarray(x) - centre], axis=1)
     values = np.array([a.value - b.value for a, b in zip(first, second, strict=True)])
@@ -138,5 +146,9 @@ def crossing(x: Sequence[float], first: Sequence[Estimate], second: Sequence[Est
     if not abs(slope) > 5 * math.sqrt(fit.covariance[1, 1]):
         raise ValueError("the curves are parallel within their errors; measure more, or farther apart")
     gradient = np.array([-1 / slope, height / slope**2])
-    error, line = math.sqrt(float(gradient @ fit.covariance @ gradient)), fit.estimate(0)
-    return Estimate(centre - float(height / slope), error, n=len(x), reliable=line.reliable, why=line.why)
+    place, error = centre - float(height / slope), math.sqrt(float(gradient @ fit.covariance @ gradient))
+    reasons = [f"at {at:g}: {e.why or 'not reliable'}" for at, *pair in points for e in pair if not e.reliable]
+    if not min(x) <= place <= max(x):
+        reasons.append(f"the curves cross at {place:.6g}, outside the points {min(x):g} … {max(x):g}: add points there")
+    why = replace(fit, reasons=tuple(reasons)).estimate(0).why
+    return Estimate(place, error, n=len(x), reliable=not why, why=why)

@@ -97,8 +97,8 @@ def predicted_tau_int(values: Floats, log_weight: Floats) -> Estimate:
 def predicted_tau_exp(log_weight: Floats) -> Estimate:
     """Return τ_exp = −1/ln λ_1, λ_1 = 1 − w̄/w_max, the decay time of the chain's slowest mode, for log weights (n,).
 
-    No observable decays slower, and a `windows.TailWindow` with this τ_exp bounds every τ_int from above, as far as the
-    largest weight has been seen: larger ones among the states that were not drawn make the true τ_exp larger. The
+    No observable decays slower, as far as the largest weight has been seen: larger ones among the states that were not
+    drawn make the true τ_exp larger. A `windows.TailWindow` with this τ_exp adds what an observable shows of it. The
     error is what the largest of as many draws would scatter by, π/√6 times the mean excess of the ten largest log
     weights over the next one (Hill 1975). Not reliable as `predicted_acceptance`.
     """

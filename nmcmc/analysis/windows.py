@@ -64,6 +64,9 @@ class AutomaticWindow:
 class SokalWindow:
     """Stop at the smallest W ≥ c τ_W, for ρ that decays like exp(−t/τ_int) or faster.
 
+    Below τ_W = ½ (anticorrelated draws) terms of both signs cancel, and τ_W says nothing about how far ρ reaches; there
+    W is compared with ½ + Σ_{t=1}^{W} |ρ(t)|.
+
     Parameters
     ----------
     c : at 5 an exponential has e⁻⁵ left; emcee, which sums twice τ_int, calls it 5 as well and sums twice as far.
@@ -85,15 +88,18 @@ class SokalWindow:
 
     def __call__(self, rho: Floats, n: int) -> WindowedSum:
         """Return the sum, and the lag at which it stops."""
-        return _stopped(rho, np.arange(1, len(rho)) >= self.c * (0.5 + np.cumsum(rho[1:])))
+        excess = np.cumsum(rho[1:])
+        reach = np.where(excess < 0, np.cumsum(np.abs(rho[1:])), excess)
+        return _stopped(rho, np.arange(1, len(rho)) >= self.c * (0.5 + reach))
 
 
 @dataclass(frozen=True)
 class TailWindow:
     """Stop where ρ(W) is less than n_sigma of its errors, and add the tail τ_exp |ρ(W + 1)| of a slow mode.
 
-    An upper estimate for observables that hardly see the slowest mode of the chain: what is known of the slow mode,
-    its decay time τ_exp, comes from other observables or, for a neural chain, from its largest weight.
+    For observables that hardly see the slowest mode of the chain: what is known of the slow mode, its decay time τ_exp,
+    comes from other observables or, for a neural chain, from its largest weight. The tail is as noisy as ρ(W + 1) is:
+    of a mode whose share of ρ is smaller than that noise it may miss a part: the sum is no upper bound of τ_int.
 
     Parameters
     ----------

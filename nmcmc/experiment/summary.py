@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -64,6 +64,8 @@ KEYS = (
 )
 LARGEST_DEVIATION = 5.0
 """Combined σ beyond which two results are taken to disagree."""
+LEAST_STEPS = 4
+"""Fewer steps of a chain have no autocorrelation function."""
 _ROUNDING, _EXACT_ROUNDING = 1e-12, 1e-9
 
 
@@ -157,6 +159,10 @@ def acceptance_rate(chain: Chain) -> Estimate:
         return estimate_mean(np.asarray(stats["accepted"], dtype=np.float64))
     before = np.asarray(stats["log_weight"])[:, :-1]
     ratio = np.asarray(stats["proposal_log_weight"])[:, 1:] - before
+    if ratio.shape[1] < LEAST_STEPS:
+        why = f"only {ratio.shape[1]} steps of each chain; an acceptance rate with an error needs {LEAST_STEPS}"
+        rate = float(np.mean(np.exp(np.minimum(ratio, 0.0)))) if ratio.size else math.nan
+        return Estimate(rate, math.inf, n=ratio.size, reliable=False, why=why)
     if np.all(np.abs(ratio) < _ROUNDING * np.maximum(1.0, np.abs(before))):
         return Estimate(1.0, _ROUNDING, n=ratio.size)  # an exact sampler: all weights are equal
     return estimate_mean(np.exp(np.minimum(ratio, 0.0)))
@@ -223,8 +229,10 @@ def proposal_numbers(chain: Chain, target: Boltzmann) -> dict[str, Any]:
 
 
 def _predicted_tau(tau: Estimate | None) -> dict[str, Any] | None:
-    """Return τ_int as a JSON value, null for what does not vary where there is weight."""
-    return None if tau is None else {"value": tau.value, "error": finite(tau.error)}
+    """Return τ_int and its verdict as a JSON value, null for what does not vary where there is weight."""
+    if tau is None:
+        return None
+    return {"value": tau.value, "error": finite(tau.error), "reliable": tau.reliable, "why": tau.why}
 
 
 def row_numbers(row: Row) -> dict[str, Any]:
@@ -270,3 +278,13 @@ def unreliable(summary: Any, name: str = "") -> Iterator[str]:
         yield f"the results disagree by {worst:.1f} combined σ; see the deviations"
     for key, value in summary.items():
         yield from unreliable(value, f"{name}.{key}" if name else str(key))
+
+
+def said_once(sentences: Iterable[str]) -> list[str]:
+    """Return "name, name: why" for sentences "name: why", one for every why, in the order of the first ones."""
+    names: dict[str, list[str]] = {}
+    for sentence in sentences:
+        name, colon, why = sentence.partition(": ")
+        names.setdefault(why if colon else "", []).append(name)
+    alone = names.pop("", [])
+    return [f"{', '.join(each)}: {why}" for why, each in names.items()] + alone

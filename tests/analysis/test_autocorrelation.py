@@ -12,6 +12,7 @@ from nmcmc.analysis.autocorrelation import (
     estimate_function,
     estimate_mean,
 )
+from nmcmc.analysis.resampling import binned_mean, jackknife_function
 from nmcmc.analysis.windows import AutomaticWindow
 
 with warnings.catch_warnings():
@@ -145,6 +146,38 @@ def test_long_stand_is_flagged_and_its_value_kept():
     assert estimate.value == pytest.approx(series.mean())
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, 2.0])
+def test_a_stand_of_just_under_a_tenth_is_flagged_and_does_not_excuse_itself(value):
+    """990 equal ones of 10 000 independent draws: the run makes τ_int so large that it could be a chance of that τ."""
+    series = np.random.default_rng(4).standard_normal((1, 10_000))
+    assert estimate_mean(series).reliable
+    series[0, 3000:3990] = value
+    for estimate in (estimate_mean(series), binned_mean(series), jackknife_function(lambda a: a, [series])):
+        assert "chain 0 stands still for 990 of 10000 draws" in estimate.why
+
+
+def independence_chain(log_weight, values, rng):
+    """Return a Metropolis–Hastings chain of independent proposals, one row."""
+    log_uniform, at, path = np.log(rng.random(len(values))), 0, []
+    for k in range(len(values)):
+        at = k if log_uniform[k] < log_weight[k] - log_weight[at] else at
+        path.append(at)
+    return values[np.array(path)][None]
+
+
+def test_stays_of_uneven_weights_are_not_taken_for_stuck():
+    """Honest chains with ess e^(−0.4) = ⅔ stay for up to some 50 draws; a state of the weight 10³ stays too long."""
+    rng = np.random.default_rng(12)
+    flagged = 0
+    for _ in range(20):
+        z = rng.standard_normal(5000)
+        flagged += not estimate_mean(independence_chain(0.63 * z, rng.standard_normal(5000), rng)).reliable
+    assert flagged == 0
+    weight, values = np.zeros(10_000), rng.standard_normal(10_000)
+    weight[4000], values[4000] = math.log(1000), 2.0
+    assert "stands still" in estimate_mean(independence_chain(weight, values, rng)).why
+
+
 def test_two_state_process_is_not_taken_for_stuck():
     flips = np.random.default_rng(6).random((4, 20_000)) < 0.02
     assert estimate_mean(np.cumprod(np.where(flips, -1.0, 1.0), axis=1)).reliable
@@ -185,6 +218,15 @@ def test_numbers_that_are_not_finite_raise(bad):
     for estimator in (estimate_mean, autocorrelation, lambda x: estimate_function(lambda a: a, [x])):
         with pytest.raises(FloatingPointError, match="finite"):
             estimator(series)
+
+
+def test_numbers_whose_squares_overflow_are_refused_and_large_ones_are_not():
+    series = np.random.default_rng(1).standard_normal((2, 500))
+    with pytest.raises(FloatingPointError, match=r"squares overflow; scale it to 1e\+140"):
+        estimate_mean(1e300 * series)
+    large, plain = estimate_mean(1e139 * series), estimate_mean(series)
+    assert large.error == pytest.approx(1e139 * plain.error)
+    assert large.error_error == pytest.approx(1e139 * plain.error_error)
 
 
 def test_bad_shapes_and_lags_raise():

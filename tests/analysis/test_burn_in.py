@@ -29,5 +29,17 @@ def test_a_start_remembered_over_half_the_chain_asks_for_longer_ones():
     assert "draw more" in found.why
 
 
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_a_trend_does_not_hide_in_its_own_autocorrelations(noise):
+    series = np.linspace(0, 20, 1000)[None] + noise * ar1(0.5, 1, 1000, seed=3)
+    found = burn_in(series)
+    assert found.value > 400
+    assert "draw more" in found.why
+
+
+def test_a_handful_of_draws_tells_nothing():
+    assert "too short" in burn_in(np.arange(4.0)[None]).why
+
+
 def test_a_constant_has_none():
     assert burn_in(np.ones((2, 100))).value == 0

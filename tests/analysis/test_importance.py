@@ -147,6 +147,17 @@ def test_few_draws_or_one_dominating_draw_are_flagged():
     assert importance.ess_fraction(log_weight).reliable
 
 
+@pytest.mark.parametrize(("sigma", "least"), [(0.5, 0), (0.63, 0), (1.5, 24), (1.75, 32), (2.0, 38)])
+def test_ess_of_lognormal_weights_is_believed_only_where_its_interval_covers(sigma, least):
+    """Where ess is e^(−σ²) = 0.78 and 0.67 all of 40 are reliable; of heavy tails few."""
+    rng = np.random.default_rng(13)
+    found = [importance.ess_fraction(sigma * rng.standard_normal(10_000)) for _ in range(40)]
+    flagged = sum(not estimate.reliable for estimate in found)
+    assert flagged >= least if least else flagged == 0
+    if sigma > 1:
+        assert "too rare to be seen" in next(e.why for e in found if not e.reliable)
+
+
 def test_mode_drop_sees_what_the_sampler_never_draws():
     """q restricted to half of the states covers the share P of p: the value is log P, that of the full q is 0."""
     tiny = Tiny()

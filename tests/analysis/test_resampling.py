@@ -61,3 +61,10 @@ def test_what_does_not_move_or_is_short_is_not_believed():
         jackknife_function(lambda a, b: a + b, [np.zeros((1, 10)), np.zeros((1, 11))])
     undefined = jackknife_function(np.sqrt, [ar1(0.0, 1, 1000, seed=1) - 5])
     assert (undefined.error, undefined.reliable) == (math.inf, False)
+
+
+def test_chains_that_disagree_are_flagged():
+    series = ar1(0.5, 4, 5000, seed=7)
+    assert binned_mean(series).reliable
+    series[3] += 0.3
+    assert "disagree" in binned_mean(series).why

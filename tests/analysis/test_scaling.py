@@ -2,6 +2,7 @@
 
 import functools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +65,24 @@ def test_small_sizes_can_be_left_out():
 def test_bad_fits_are_refused(design, errors, message):
     with pytest.raises(ValueError, match=message):
         least_squares(design, np.ones(2), errors)
+
+
+def test_unreliable_values_make_unreliable_fits_and_crossings():
+    bad = Estimate(11.4, 0.1, reliable=False, why="chain 0 never moves in 10 draws")
+    data = {4: Estimate(8.0, 0.1), 8: Estimate(22.6, 0.1), 16: Estimate(64.0, 0.1)}
+    assert power_law(data).estimate(1).reliable
+    assert power_law(data | {5: bad}).estimate(1).why == "size 5: chain 0 never moves in 10 draws"
+    assert power_law(data | {5: bad}, smallest=8).estimate(1).reliable
+    flat, steep = [Estimate(1.0, 0.01)] * 3, [Estimate(v, 0.01) for v in (0.5, 1.0, 1.5)]
+    assert crossing([0.1, 0.2, 0.3], flat, steep).reliable
+    assert "at 0.2: chain 0" in crossing([0.1, 0.2, 0.3], [flat[0], replace(bad, value=1.0), flat[2]], steep).why
+
+
+def test_a_crossing_outside_its_points_is_not_believed():
+    flat, steep = [Estimate(1.0, 0.01)] * 2, [Estimate(v, 0.01) for v in (1.5, 2.0)]
+    found = crossing([0.2, 0.3], flat, steep)
+    assert found.value == pytest.approx(0.1)
+    assert "outside the points 0.2 … 0.3" in found.why
 
 
 def test_bad_power_laws_and_crossings_are_refused():

@@ -31,6 +31,28 @@ def test_a_sum_that_never_stops_ends_with_the_last_lag(rule):
     assert rule(np.ones(50), 10**6).window == 49
 
 
+@pytest.mark.parametrize("a", [-0.5, -0.8])
+def test_sokal_sums_anticorrelated_draws_to_their_end(a):
+    """ρ(1) alone makes τ_int ½ + a; over 100 chains the pulls of the mean have unit variance within 5 √(2/100)."""
+    pulls, taus = [], []
+    for row in ar1(a, 100, 4000, seed=5):
+        found = autocorrelation(row[None], SokalWindow())
+        pulls.append(row.mean() / found.error)
+        taus.append(found.tau_int)
+    assert abs(np.var(pulls) - 1) < 5 * math.sqrt(2 / 100)
+    assert np.mean(taus) == pytest.approx(tau_of(a), rel=0.1)
+
+
+def test_the_tail_of_a_mode_below_the_noise_is_no_upper_bound():
+    """A mode of 2 % of ρ and τ_exp = 100 adds 2 to τ_int; of 10⁴ draws most sums with its tail are less."""
+    slow, fast = ar1(math.exp(-1 / 100), 40, 10_000, seed=6), ar1(0.0, 40, 10_000, seed=7)
+    exact = 0.98 * 0.5 + 0.02 * tau_of(math.exp(-1 / 100))
+    rows = math.sqrt(0.02) * slow + math.sqrt(0.98) * fast
+    found = np.array([autocorrelation(row[None], TailWindow(100.0)).tau_int for row in rows])
+    assert np.sum(found < exact) > 20
+    assert "no upper bound" in TailWindow.__doc__
+
+
 def test_tail_adds_what_a_slow_mode_has_left():
     slow = 0.9 * 0.3 ** np.arange(400) + 0.1 * 0.98 ** np.arange(400)
     slow[0] = 1

@@ -14,11 +14,13 @@ from nmcmc.experiment.summary import (
     draw_numbers,
     mixing_numbers,
     row_numbers,
+    said_once,
     summarize,
     tau_times,
     unreliable,
     weight_numbers,
 )
+from nmcmc.text import text_of
 from nmcmc.types import Chain, Estimate
 
 TARGET = build_target(SystemConfig("4x4"))
@@ -64,6 +66,24 @@ def test_disagreement_is_not_believed():
     assert "disagree by 5.1" in next(unreliable({"worst_deviation": 5.1}))
 
 
+def test_a_chain_of_four_draws_has_numbers_that_are_not_believed():
+    """Four draws make three ratios, too few for an error of the acceptance rate."""
+    weights = np.random.default_rng(1).normal(size=(1, 4))
+    estimate = acceptance_rate(chain_of(weights, weights[:, ::-1]))
+    assert 0 <= estimate.value <= 1
+    assert "only 3 steps" in estimate.why
+    series = {"energy": weights, "magnetization": weights[:, ::-1] / 4}
+    json.dumps(mixing_numbers(Chain(series), TARGET), allow_nan=False)
+
+
+def test_one_cause_of_many_numbers_is_said_once():
+    assert said_once(["a: heavy", "b.c: short: draw 3", "d: heavy", "they disagree"]) == [
+        "a, d: heavy",
+        "b.c: short: draw 3",
+        "they disagree",
+    ]
+
+
 def test_acceptance_rate_is_the_mean_of_the_ratios():
     weights = np.random.default_rng(1).normal(size=(4, 1001))
     proposals = np.random.default_rng(2).normal(size=(4, 1001))
@@ -92,6 +112,22 @@ def test_numbers_of_draws_are_json_even_in_extremes():
         numbers = draw_numbers(draws, TARGET)
         json.dumps(numbers, allow_nan=False)
         assert numbers["predicted_tau_int"]["abs_magnetization"] is None
+
+
+def test_a_prediction_keeps_its_verdict_and_is_marked():
+    generator = np.random.default_rng(1)
+    for weight, reliable in ((0.1, True), (4.0, False)):
+        draws = {
+            "energy": generator.normal(size=2000),
+            "magnetization": generator.uniform(-1, 1, size=2000),
+            "log_weight": weight * generator.normal(size=2000),
+        }
+        numbers = draw_numbers(draws, TARGET)
+        prediction = numbers["predicted_tau_int"]["energy_per_spin"]
+        assert (prediction["reliable"], prediction["why"] == "") == (reliable, reliable)
+        assert any(line.startswith("predicted_tau_int.energy_per_spin: ") for line in unreliable(numbers)) != reliable
+        line = next(line for line in text_of({"tau": {"energy": prediction}}).splitlines() if "energy" in line)
+        assert line.endswith("UNRELIABLE") != reliable
 
 
 def test_infinite_temperature_has_no_free_energy():
