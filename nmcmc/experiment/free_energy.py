@@ -89,6 +89,14 @@ def n_panels(target: Boltzmann) -> int:
     return int(min(48, max(12, 2 * round(0.75 * np.sqrt(target.n_spins)))))
 
 
+def walk_steps(target: Boltzmann, panels: int) -> int:
+    """Return the steps of β that annealing takes: 16 for each panel, and half a step for each spin, up to 1024.
+
+    The variance of the work is about N β² c/K in K steps, c the variance of H per spin, so that K grows with N.
+    """
+    return max(16 * panels, min(1024, target.n_spins // 2 * 2))
+
+
 def _along_beta(
     target: Boltzmann, n_samples: int, betas: Floats, rng: Rng, advance: Callable[[], Any]
 ) -> dict[str, tuple[Quantity, Quantity]]:
@@ -101,7 +109,7 @@ def _along_beta(
     walkers = walk(
         update_at(target),
         energy,
-        np.linspace(0, target.beta, 16 * panels + 1).tolist(),
+        np.linspace(0, target.beta, walk_steps(target, panels) + 1).tolist(),
         random_start(max(200, n_samples // 40), energy.n_spins, rng.child("walkers")),
         rng.child("annealing"),
     )
