@@ -15,10 +15,12 @@ import numpy as np
 import torch
 from record import note, parser, record
 
-from nmcmc.analysis import importance
+from nmcmc.analysis import free_energy, importance
 from nmcmc.analysis.autocorrelation import estimate_function, estimate_mean
+from nmcmc.analysis.integration import integrated_log_z, nodes
 from nmcmc.analysis.intervals import ONE_SIGMA, interval
 from nmcmc.analysis.observables import formulas, moments
+from nmcmc.analysis.quantity import mean_of
 from nmcmc.analysis.resampling import binned_mean, jackknife_function
 from nmcmc.analysis.windows import SokalWindow
 from nmcmc.energies.boltzmann import Boltzmann
@@ -35,8 +37,9 @@ from nmcmc.updates.compose import Cycle
 from nmcmc.updates.heat_bath import HeatBath
 from nmcmc.updates.independence import Independence
 from nmcmc.updates.metropolis import Metropolis
-from nmcmc.updates.run import run
+from nmcmc.updates.run import random_start, run
 from nmcmc.updates.swendsen_wang import SwendsenWang
+from nmcmc.updates.walk import walk
 from nmcmc.updates.wolff import Wolff
 
 if __name__ == "coverage":  # numba, started from this folder, looks for the package of that name
@@ -65,8 +68,13 @@ DERIVED = ("specific_heat", "susceptibility", "binder")
 LOG_Z = {
     "log_z": (lambda draws, chain: importance.log_z(draws), "log_z"),
     "mode_drop": (lambda draws, chain: importance.mode_drop(draws, chain), "zero"),
+    "reciprocal": (lambda draws, chain: free_energy.reciprocal_log_z(chain).estimate(), "log_z"),
+    "bridge": (lambda draws, chain: free_energy.bridge_log_z(draws, chain).estimate(), "log_z"),
 }
 """Estimators of log Z: name → (function of the log weights of draws (n,) and of a chain (1, n), what is exact)."""
+PANELS, DRAWS_PER_BETA, WALKERS, WALK_STEPS = 8, 600, 200, 64
+"""Temperatures above β = 0 and draws at each of one experiment; walkers of one, and temperatures on their path."""
+FROM_ZERO = ("integration", "all temperatures", "annealing")
 MEANS = {
     "gamma": estimate_mean,
     "sokal": lambda series: estimate_mean(series, SokalWindow()),
@@ -120,7 +128,7 @@ def tally(chain, exact, experiments):
 
 
 def name_of(estimator, quantity):
-    return estimator if quantity in ("mean", "zero") or estimator in LOG_Z else f"{estimator} {quantity}"
+    return estimator if quantity in ("mean", "zero") or estimator in (*LOG_Z, *FROM_ZERO) else f"{estimator} {quantity}"
 
 
 def ar1(tau, n_draws, n_series, rng):
@@ -224,6 +232,41 @@ def lattice_rows(system, n_experiments, rng):
     return rows + tally(f"draws {system}", exact, estimates)
 
 
+def temperature_rows(system, n_experiments, rng):
+    """Return rows of the estimators of log Z that begin at β = 0: one chain at each β, or 200 walkers."""
+    extents, beta = SYSTEMS[system]
+    energy = LatticeEnergy(Lattice(extents))
+    target, rng, betas = Boltzmann(energy, beta), rng.child("temperatures", system), nodes(beta, PANELS)
+    spins = random_start(n_experiments, energy.n_spins, rng.child("start"))
+    hot = random_start(n_experiments * DRAWS_PER_BETA, energy.n_spins, rng.child("hot"))
+    series = [energy(hot).reshape(n_experiments, DRAWS_PER_BETA)]
+    for k, each in enumerate(betas[1:], 1):
+        update, observables = SwendsenWang(target.at(each)), {"energy": energy}
+        chain = run(update, DRAWS_PER_BETA, rng.child(k), observables=observables, start=spins, warmup=50)
+        series.append(chain.series["energy"])
+    path = np.linspace(0, beta, WALK_STEPS + 1).tolist()
+    walkers = random_start(n_experiments * WALKERS, energy.n_spins, rng.child("walkers"))
+    walked = walk(lambda each: SwendsenWang(target.at(each)), energy, path, walkers, rng.child("walk"))
+    work = walked.log_weight.reshape(n_experiments, WALKERS)
+    pairs = zip(*series, work, strict=True)
+    exact = {"log_z": exact_values(energy, beta)["log_z"]}
+    return tally(f"temperatures {system}", exact, (estimates_from_zero(betas, *p, energy.n_spins) for p in pairs))
+
+
+def estimates_from_zero(betas, hot, *rest):
+    """Return the estimates of one experiment: H at β = 0 (n,), at every other β (n,), log weights, number of spins."""
+    *colder, log_weight, n_spins = rest
+    series, log_z0 = [hot, *(h[None] for h in colder)], n_spins * math.log(2)
+    names = [f"beta {k}" for k in range(len(series))]
+    means = [mean_of(h, name) for h, name in zip(series, names, strict=True)]
+    found = {
+        "integration": integrated_log_z(betas[-1], means, n_spins),
+        "all temperatures": log_z0 + free_energy.temperatures_log_z(betas.tolist(), series, names)[-1],
+        "annealing": log_z0 + free_energy.importance_log_z(log_weight),
+    }
+    return {(name, "log_z"): quantity.estimate() for name, quantity in found.items()}
+
+
 def main():
     options = parser(__doc__)
     options.add_argument("--experiments", type=int, default=None, help=f"of every kind (default {EXPERIMENTS})")
@@ -235,6 +278,7 @@ def main():
         rows += ar1_rows(tau, args.experiments, rng)
     for system in SYSTEMS:
         rows += lattice_rows(system, args.experiments, rng)
+        rows += temperature_rows(system, args.experiments, rng)
     noise = [math.sqrt(p * (1 - p) / args.experiments) for p in LEVELS]
     outside = [
         row

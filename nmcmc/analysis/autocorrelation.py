@@ -105,11 +105,17 @@ def excess_kurtosis(series: Floats) -> float:
     return max(float(np.mean((square / np.mean(square)) ** 2)) - 3, 0.0)
 
 
-def estimate_mean(series: Floats, window: Window = _AUTOMATIC) -> Estimate:
+def estimate_mean(series: Floats, window: Window = _AUTOMATIC, moves: Floats | None = None) -> Estimate:
     """Return ⟨a⟩ ± √(2 τ_int Γ(0)/N) of a series (n_chains, n_draws), with τ_int and a verdict.
 
     The estimate is not reliable, and says why, if a chain stands still, is shorter than 50 τ_int, if its
     autocorrelations do not decay, or if the chains disagree. A constant series has error 0 and is never reliable.
+
+    Parameters
+    ----------
+    series, window : as in `autocorrelation`.
+    moves : a series of the same shape that changes whenever the state does, such as a number of the configuration: a
+        chain stands still only where both stay the same.
 
     Raises
     ------
@@ -125,7 +131,8 @@ def estimate_mean(series: Floats, window: Window = _AUTOMATIC) -> Estimate:
     """
     series = checked_series(series)
     mean = float(series.mean())
-    return _estimate(mean, series - mean, [series], float(np.abs(series).max()), window)[0]
+    watched = [series] if moves is None else [series, checked_series(moves)]
+    return _estimate(mean, series - mean, watched, float(np.abs(series).max()), window)[0]
 
 
 def estimate_function(

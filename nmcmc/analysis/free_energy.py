@@ -108,7 +108,8 @@ def multistate(log_densities: Sequence[Floats], sources: Sequence[str]) -> list[
     ----------
     log_densities : for each distribution's samples the l_k of all K, (K, n) for independent draws or
         (K, n_chains, n_draws); a constant per sample does not matter.
-    sources : the names of the samples.
+    sources : the names of the samples. Samples drawn side by side, such as chains that exchange configurations, have
+        one name and one shape, and their fluctuations add draw by draw.
 
     Raises
     ------
@@ -128,10 +129,10 @@ def multistate(log_densities: Sequence[Floats], sources: Sequence[str]) -> list[
     responses = [count * (w - w.mean(axis=1, keepdims=True))[1:] for count, w in zip(counts, weights, strict=True)]
     result = [Quantity(0.0, {}, 0.0, reasons)]
     for k in range(1, len(samples)):
-        influences = {
-            source: (inverse[k - 1] @ response).reshape(sample.shape)
-            for source, sample, response in zip(sources, samples, responses, strict=True)
-        }
+        influences: dict[str, Floats] = {}
+        for source, sample, response in zip(sources, samples, responses, strict=True):
+            influence = (inverse[k - 1] @ response).reshape(sample.shape)
+            influences[source] = influences[source] + influence if source in influences else influence
         result.append(Quantity(float(f[0] - f[k]), influences, floor, reasons))
     return result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Quantity:
         chain, whose error is that of the Γ-method.
     systematic : a further error that is not statistical (rounding, quadrature); those of a sum add up.
     reasons : why the value or its error must not be believed.
+    moves : source → series (n_chains, n_draws) that change whenever the chain's state does; see `moving`.
 
     Examples
     --------
@@ -40,10 +41,18 @@ class Quantity:
     influences: Mapping[str, Floats] = field(default_factory=dict)
     systematic: float = 0.0
     reasons: tuple[str, ...] = ()
+    moves: Mapping[str, Floats] = field(default_factory=dict)
+
+    def moving(self, moves: Mapping[str, Floats]) -> Quantity:
+        """Return the quantity with series that tell whether the chains of its sources move.
+
+        An energy that stays while spins move, in one of two ground states, is no sign of a chain that is stuck.
+        """
+        return replace(self, moves={**self.moves, **moves})
 
     def __add__(self, other: Quantity | float) -> Quantity:
         if not isinstance(other, Quantity):
-            return Quantity(self.value + other, self.influences, self.systematic, self.reasons)
+            return replace(self, value=self.value + other)
         influences = dict(self.influences)
         for source, influence in other.influences.items():
             if source in influences and influences[source].shape != influence.shape:
@@ -53,11 +62,12 @@ class Quantity:
                 )
             influences[source] = influences[source] + influence if source in influences else influence
         reasons = tuple(dict.fromkeys(self.reasons + other.reasons))
-        return Quantity(self.value + other.value, influences, self.systematic + other.systematic, reasons)
+        systematic, moves = self.systematic + other.systematic, {**self.moves, **other.moves}
+        return Quantity(self.value + other.value, influences, systematic, reasons, moves)
 
     def __mul__(self, factor: float) -> Quantity:
         influences = {source: factor * influence for source, influence in self.influences.items()}
-        return Quantity(factor * self.value, influences, abs(factor) * self.systematic, self.reasons)
+        return Quantity(factor * self.value, influences, abs(factor) * self.systematic, self.reasons, self.moves)
 
     def __sub__(self, other: Quantity | float) -> Quantity:
         return self + other * -1.0
@@ -72,7 +82,7 @@ class Quantity:
         variance, largest, tau, tau_error, spread = self.systematic**2, 0.0, 0.5, 0.0, 0.0
         reasons, n = list(self.reasons), 0
         for source, influence in self.influences.items():
-            part = _part(influence)
+            part = _part(influence, self.moves.get(source))
             variance, n = variance + part.error**2, n + influence.size
             spread += (part.error * part.error_error) ** 2
             if part.error > largest:
@@ -104,7 +114,7 @@ def function_of(function: Callable[..., float], arguments: Sequence[Quantity]) -
     if not (math.isfinite(value) and np.all(np.isfinite(slopes))):
         return Quantity(value, {}, math.inf, ("the quantity or its slope is not finite at the measured means",))
     total = sum((slope * a for slope, a in zip(slopes.tolist(), arguments, strict=True)), Quantity(0.0))
-    return Quantity(value, total.influences, total.systematic, total.reasons)
+    return replace(total, value=value)
 
 
 def checked_values(values: Floats) -> Floats:
@@ -129,11 +139,12 @@ def _scatter(quantity: Quantity) -> float:
     return math.sqrt(sum(float(np.mean(x**2)) / x.size for x in quantity.influences.values()) + quantity.systematic**2)
 
 
-def _part(influence: Floats) -> Estimate:
+def _part(influence: Floats, moves: Floats | None) -> Estimate:
     """Return the error of the mean of one source's fluctuation."""
     if influence.ndim == 1:
         return Estimate(0.0, float(influence.std(ddof=1)) / math.sqrt(len(influence)))
+    watched = influence if moves is None else moves
     if not np.any(influence):
-        why = reliability.stuck(np.full(len(influence), influence.shape[1]), influence.shape[1], 0.5)
-        return Estimate(0.0, 0.0, n=influence.size, reliable=False, why=why)
-    return estimate_mean(influence)
+        why = reliability.stuck(reliability.longest_runs([watched]), influence.shape[1], 0.5)
+        return Estimate(0.0, 0.0, n=influence.size, reliable=not why, why=why)
+    return estimate_mean(influence, moves=moves)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,16 +17,33 @@ LEAST_STATES = 100.0
 """Effectively independent states below which a reweighted mean is not believed."""
 
 
-def effective_states(energies: Floats, beta_step: float) -> float:
-    """Return (Σw)²/Σw² / (2 τ_int) of a chain's weights w = exp(−Δβ H), energies (n_chains, n_draws).
+def effective_states(energies: Floats, beta_step: float, values: Floats | None = None) -> float:
+    """Return the effectively independent states behind a mean at β + Δβ; arrays (n_chains, n_draws).
 
-    The states that carry the weight at β + Δβ, counted as independent ones: it falls with the overlap of the two energy
-    distributions, like exp(−Δβ² var H) for Gaussian ones.
+    The smaller of two numbers: (Σw)²/Σw²/(2 τ_int) of the weights w = exp(−Δβ H), which falls with the overlap of the
+    two energy distributions, like exp(−Δβ² var H) for Gaussian ones; and 3 (Σu²)²/Σu⁴/(2 τ_int) of the terms
+    u = w (O − ⟨O⟩) of which the observable's error is made, n/(2 τ_int) where they are Gaussian. Those of H² and m⁴ come
+    from tails that fewer states reach. Chains whose energy never changes have none.
     """
     energies = checked_values(energies)
     w = _shares(energies, beta_step)
+    number = _kish(w)
+    if values is not None:
+        number = min(number, _carriers(w * (values - float(np.sum(w * values) / w.sum()))))
+    return _independent(energies, number)
+
+
+def _independent(energies: Floats, number: float) -> float:
+    if np.ptp(energies) == 0:
+        return 0.0
     tau = estimate_mean(energies).tau_int
-    return float(w.sum() ** 2 / np.sum(w**2)) / (2 * max(tau, 0.5) if math.isfinite(tau) else 1.0)
+    return number / (2 * max(tau, 0.5) if math.isfinite(tau) else 1.0)
+
+
+def _carriers(terms: Floats) -> float:
+    """Return the number of terms that carry the error: all of them if Gaussian, and where there is no error."""
+    scale = float(np.abs(terms).max())
+    return 3 * _kish((terms / scale) ** 2) if scale > 0 else float(terms.size)
 
 
 def reweighted(values: Floats, energies: Floats, beta_step: float, source: str = "chain") -> Quantity:
@@ -43,16 +61,23 @@ def reweighted(values: Floats, energies: Floats, beta_step: float, source: str =
         raise ValueError(f"values have shape {values.shape} and energies {energies.shape}; give those of one chain")
     w = _shares(energies, beta_step)
     w = w / w.mean()
-    mean, n = float(np.mean(w * values)), effective_states(energies, beta_step)
-    reasons = (f"only {n:.0f} independent states carry the weight at this beta",) if n < LEAST_STATES else ()
-    return Quantity(mean, {source: w * (values - mean)}, reasons=reasons)
+    mean, n = float(np.mean(w * values)), effective_states(energies, beta_step, values)
+    return Quantity(mean, {source: w * (values - mean)}, reasons=_reasons(n))
+
+
+def _reasons(n: float) -> tuple[str, ...]:
+    return (f"only {n:.0f} independent states carry the weight at this beta",) if n < LEAST_STATES else ()
 
 
 def reweighted_function(
     function: Callable[..., float], values_list: Sequence[Floats], energies: Floats, beta_step: float
 ) -> Estimate:
     """Return f(⟨a⟩, ⟨b⟩, …) at β + Δβ from a chain at β; arrays (n_chains, n_draws)."""
-    return function_of(function, [reweighted(values, energies, beta_step) for values in values_list]).estimate()
+    quantity = function_of(function, [reweighted(values, energies, beta_step) for values in values_list])
+    if not quantity.reasons:
+        n = min(_independent(checked_values(energies), _carriers(terms)) for terms in quantity.influences.values())
+        quantity = replace(quantity, reasons=_reasons(n))
+    return quantity.estimate()
 
 
 def reweight(series: Mapping[str, Floats], n_spins: int, beta: float, to_beta: float) -> dict[str, Estimate]:
@@ -76,26 +101,40 @@ def reweight(series: Mapping[str, Floats], n_spins: int, beta: float, to_beta: f
     }
 
 
-def reweighting_range(energies: Floats, beta: float) -> tuple[float, float]:
+def reweighting_range(energies: Floats, beta: float, values: Floats | None = None) -> tuple[float, float]:
     """Return the interval of β around a chain's own in which reweighting has 100 independent states or more.
 
-    It is (β, β) for a chain that has fewer itself, or whose energy never changes.
+    Without ``values`` it is that of the fluctuation of H, the specific heat: (H − ⟨H⟩)². It is (β, β) for a chain that
+    has fewer itself, and for one whose energy never changes: nothing says how much another β would differ.
     """
     energies = checked_values(energies)
-    return _reach(energies, beta, -1.0), _reach(energies, beta, 1.0)
+    return _reach(energies, beta, -1.0, values), _reach(energies, beta, 1.0, values)
 
 
-def _reach(energies: Floats, beta: float, direction: float) -> float:
-    if np.ptp(energies) == 0 or effective_states(energies, 0.0) < LEAST_STATES:
+def _reach(energies: Floats, beta: float, direction: float, values: Floats | None) -> float:
+    def states(step: float) -> float:
+        return effective_states(energies, step, _squares(energies, step) if values is None else values)
+
+    if states(0.0) < LEAST_STATES:
         return beta
     low, high = 0.0, 20.0 / float(energies.std())
     for _ in range(40):
         middle = 0.5 * (low + high)
-        if effective_states(energies, direction * middle) >= LEAST_STATES:
+        if states(direction * middle) >= LEAST_STATES:
             low = middle
         else:
             high = middle
     return max(0.0, beta + direction * low)
+
+
+def _squares(energies: Floats, beta_step: float) -> Floats:
+    """Return (H − ⟨H⟩)² about the mean at β + Δβ: its mean is the variance that the specific heat is made of."""
+    w = _shares(energies, beta_step)
+    return (energies - float(np.sum(w * energies) / w.sum())) ** 2
+
+
+def _kish(w: Floats) -> float:
+    return float(w.sum() ** 2 / np.sum(w**2))
 
 
 def _shares(energies: Floats, beta_step: float) -> Floats:

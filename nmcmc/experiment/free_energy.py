@@ -14,18 +14,16 @@ from nmcmc.analysis.compare import to_json
 from nmcmc.analysis.integration import integrated_log_z, nodes
 from nmcmc.analysis.quantity import Quantity, mean_of
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.experiment.build import lattice_energy
+from nmcmc.experiment.build import pairwise_energy
 from nmcmc.experiment.chains import draw_stage
 from nmcmc.experiment.options import Options
 from nmcmc.experiment.summary import known_exactly, summarize
+from nmcmc.experiment.temperatures import chain_at, chains_along, update_at
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Sampler, Spins
-from nmcmc.updates.heat_bath import HeatBath
-from nmcmc.updates.run import random_start, run
-from nmcmc.updates.swendsen_wang import SwendsenWang
+from nmcmc.updates.run import random_start
 from nmcmc.updates.walk import walk
 
-N_CHAINS, WARMUP, SHORTEST = 8, 200, 500
 LEAST_DRAWS = 1000
 
 
@@ -35,8 +33,9 @@ def free_energy_command(
     """Return log Z, F/N and S/N of a target by every estimator, each with its error, beside the exact values.
 
     From β = 0: thermodynamic integration, all temperatures together (MBAR), and annealed importance sampling, with
-    Swendsen–Wang, or the heat bath in a field. With a sampler also the weights of its draws, the reciprocal weights of
-    a chain at β, and the bridge between both.
+    Swendsen–Wang where nothing is frustrated, elsewhere (fields, glasses) parallel tempering, and for
+    annealing the heat bath. With a sampler also the weights of its draws, the reciprocal weights of a chain at β, and
+    the bridge between both.
 
     Parameters
     ----------
@@ -53,10 +52,11 @@ def free_energy_command(
         raise ValueError(f"n_samples is {n_samples}; give at least {LEAST_DRAWS}")
     began, rng = time.monotonic(), Rng(options.seed).child("free-energy")
     panels = n_panels(target)
+    betas = nodes(target.beta, panels)
     with options.bar(panels + 3, "free energy", "step") as bar:
-        found = _along_beta(target, n_samples, panels, rng, bar.update)
+        found = _along_beta(target, n_samples, betas, rng, bar.update)
         if sampler is not None:
-            found |= _by_sampler(sampler, target, n_samples, rng, options)
+            found |= _by_sampler(sampler, target, n_samples, betas, rng, options)
     exact = known_exactly(target)
     estimates = {name: _numbers(log_z, energy, target, exact) for name, (log_z, energy) in found.items()}
     return summarize(
@@ -89,60 +89,44 @@ def n_panels(target: Boltzmann) -> int:
     return int(min(48, max(12, 2 * round(0.75 * np.sqrt(target.n_spins)))))
 
 
-def update_at(target: Boltzmann) -> Callable[[float], Any]:
-    """Return β → the update that equilibrates fastest: Swendsen–Wang, or two sweeps of the heat bath in a field."""
-    if lattice_energy(target).has_field:
-        return lambda beta: HeatBath(target.at(beta), sweeps=2)
-    return lambda beta: SwendsenWang(target.at(beta))
+def walk_steps(target: Boltzmann, panels: int) -> int:
+    """Return the steps of β that annealing takes: 16 for each panel, and half a step for each spin, up to 1024.
+
+    The variance of the work is about N β² c/K in K steps, c the variance of H per spin, so that K grows with N.
+    """
+    return max(16 * panels, min(1024, target.n_spins // 2 * 2))
 
 
 def _along_beta(
-    target: Boltzmann, n_samples: int, panels: int, rng: Rng, advance: Callable[[], Any]
+    target: Boltzmann, n_samples: int, betas: Floats, rng: Rng, advance: Callable[[], Any]
 ) -> dict[str, tuple[Quantity, Quantity]]:
     """Return log Z and ⟨H⟩ at β by the estimators that need no sampler."""
-    energy, betas, update = lattice_energy(target), nodes(target.beta, panels), update_at(target)
-    n_draws = max(SHORTEST, n_samples // (panels * N_CHAINS))
-    spins = random_start(N_CHAINS, energy.n_spins, rng.child("start"))
-    series: list[Floats] = [energy(random_start(n_draws * N_CHAINS, energy.n_spins, rng.child("hot")))]
-    for k, beta in enumerate(betas[1:], 1):
-        last = k == panels
-        length = max(n_draws, n_samples // N_CHAINS) if last else n_draws
-        chain, spins = _chain(update(beta), energy, length, spins, rng.child("beta", k))
-        series.append(chain)
-        advance()
-    names = [f"beta = {beta:.6g}" for beta in betas]
-    means = [mean_of(values, name) for values, name in zip(series, names, strict=True)]
+    energy, panels = pairwise_energy(target), len(betas) - 1
+    chains = chains_along(target, betas, n_samples, rng, advance)
+    series, sources = chains.energies, chains.sources
+    means = [mean_of(values, name) for values, name in zip(series, sources, strict=True)]
     log_z0 = target.n_spins * float(np.log(2))
     walkers = walk(
-        update,
+        update_at(target),
         energy,
-        np.linspace(0, target.beta, 16 * panels + 1).tolist(),
+        np.linspace(0, target.beta, walk_steps(target, panels) + 1).tolist(),
         random_start(max(200, n_samples // 40), energy.n_spins, rng.child("walkers")),
         rng.child("annealing"),
     )
     advance()
     found = {
         "integration": integrated_log_z(target.beta, means, target.n_spins),
-        "all temperatures": log_z0 + estimators.temperatures_log_z(betas.tolist(), series, names)[-1],
+        "all temperatures": log_z0 + estimators.temperatures_log_z(betas.tolist(), series, sources)[-1],
         "annealing": log_z0 + estimators.importance_log_z(walkers.log_weight, "walkers"),
     }
     advance()
-    return {name: (log_z, means[-1]) for name, log_z in found.items()}
-
-
-def _chain(update: Any, energy: Any, n_draws: int, start: Spins, rng: Rng) -> tuple[Floats, Spins]:
-    """Return H along chains that go on from the temperature before, and where they end."""
-    chain = run(update, n_draws, rng, observables={"energy": energy}, start=start, warmup=WARMUP, thin=n_draws)
-    if chain.spins is None:
-        raise RuntimeError("the chain kept no configurations")
-    return chain.series["energy"], np.ascontiguousarray(chain.spins[:, -1])
+    return {name: (log_z.moving(chains.moves), means[-1].moving(chains.moves)) for name, log_z in found.items()}
 
 
 def _by_sampler(
-    sampler: Sampler, target: Boltzmann, n_samples: int, rng: Rng, options: Options
+    sampler: Sampler, target: Boltzmann, n_samples: int, betas: Floats, rng: Rng, options: Options
 ) -> dict[str, tuple[Quantity, Quantity]]:
     """Return log Z and ⟨H⟩ from fresh draws of the sampler, from a chain that it takes no part in, and from both."""
-    energy = lattice_energy(target)
 
     def log_prob(spins: Spins) -> Floats:
         with torch.no_grad():
@@ -150,18 +134,15 @@ def _by_sampler(
         return values
 
     draws = draw_stage(sampler, target, n_samples, rng.child("draws"), options)
-    series = run(
-        update_at(target)(target.beta),
-        max(SHORTEST, n_samples // N_CHAINS),
-        rng.child("chain"),
-        observables={"energy": energy, "log_prob": log_prob},
-        start=random_start(N_CHAINS, energy.n_spins, rng.child("chain start")),
-        warmup=5 * WARMUP,
-    ).series
-    chain = -target.beta * series["energy"] - series["log_prob"]
+    observables = {"energy": pairwise_energy(target), "log_prob": log_prob}
+    series, spins = chain_at(target, betas, n_samples, rng, observables)
+    chain, moves = -target.beta * series["energy"] - series["log_prob"], {"chain": spins}
     weighted = estimators.weighted_mean(draws["energy"], draws["log_weight"])
     return {
         "draws": (estimators.importance_log_z(draws["log_weight"]), weighted),
-        "reciprocal": (estimators.reciprocal_log_z(chain), mean_of(series["energy"], "chain")),
-        "bridge": (estimators.bridge_log_z(draws["log_weight"], chain), weighted),
+        "reciprocal": (
+            estimators.reciprocal_log_z(chain).moving(moves),
+            mean_of(series["energy"], "chain").moving(moves),
+        ),
+        "bridge": (estimators.bridge_log_z(draws["log_weight"], chain).moving(moves), weighted),
     }

@@ -11,7 +11,9 @@ X = np.random.default_rng(1).standard_normal((2, 2000))
 
 
 def test_a_mean_is_that_of_the_gamma_method():
-    assert mean_of(X, "x").estimate() == estimate_mean(X)
+    found, wanted = mean_of(X, "x").estimate(), estimate_mean(X)
+    assert (found.value, found.error, found.tau_int) == (wanted.value, wanted.error, wanted.tau_int)
+    assert found.error_error == pytest.approx(wanted.error_error)
 
 
 def test_one_source_adds_before_the_error_and_two_add_in_quadrature():
@@ -55,3 +57,15 @@ def test_what_is_not_finite_is_said():
         mean_of(np.full(3, np.nan), "x")
     with pytest.raises(ValueError, match="shape"):
         mean_of(np.zeros((2, 2, 2)), "x")
+
+
+def test_a_constant_energy_is_no_sign_of_a_stuck_chain_where_spins_move():
+    values, moves = np.random.default_rng(3).choice([0.0, 8.0], (4, 500), p=[0.99, 0.01]), X[:, :500].repeat(2, axis=0)
+    values[1] = 0.0
+    assert "chain 1 never moves" in mean_of(values, "x").estimate().why
+    assert mean_of(values, "x").moving({"x": moves}).estimate().reliable
+    still = np.where(np.arange(4)[:, None] == 1, 1.0, moves)
+    assert "chain 1 never moves" in mean_of(values, "x").moving({"x": still}).estimate().why
+    assert (2 * mean_of(values, "x").moving({"x": moves}) + mean_of(X, "y")).estimate().reliable
+    assert mean_of(np.zeros((4, 500)), "x").moving({"x": moves}).estimate().reliable
+    assert not mean_of(np.zeros((4, 500)), "x").estimate().reliable

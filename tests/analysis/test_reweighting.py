@@ -46,11 +46,11 @@ def test_errors_are_calibrated():
 
 
 def test_beyond_the_reach_of_the_chain_the_result_is_flagged():
-    index = sticky(P, 2, 500, 0.5, np.random.default_rng(3))
+    index = sticky(P, 2, 2000, 0.5, np.random.default_rng(3))
     far = reweighting.reweight(series(index), 16, BETA, 0.05)["energy_per_spin"]
     assert not far.reliable
     assert "independent states carry the weight" in far.why
-    low, high = reweighting.reweighting_range(H[index], BETA)
+    low, high = reweighting.reweighting_range(H[index], BETA, H[index])
     assert low < BETA < high
     inside = reweighting.reweight(series(index), 16, BETA, 0.9 * low + 0.1 * BETA)["energy_per_spin"]
     outside = reweighting.reweight(series(index), 16, BETA, 1.1 * low - 0.1 * BETA)["energy_per_spin"]
@@ -81,6 +81,19 @@ def test_wrong_arguments_are_refused():
         reweighting.reweight({}, 16, 0.4, math.nan)
 
 
-def test_stuck_energies_and_few_states_reach_nowhere():
+def test_constant_energies_reach_nowhere():
     assert reweighting.reweighting_range(np.ones((2, 100)), BETA) == (BETA, BETA)
     assert reweighting.reweighting_range(np.ones((1, 50)), BETA) == (BETA, BETA)
+
+
+def test_the_reach_is_that_of_the_observable():
+    """The specific heat is biased before the weights alone run out: its own terms come from fewer states."""
+    rng, pulls = np.random.default_rng(6), []
+    for _ in range(30):
+        h = H[sticky(P, 4, 2000, 0.5, rng)]
+        low, _ = reweighting.reweighting_range(h, BETA)
+        wide, _ = reweighting.reweighting_range(h, BETA, h)
+        assert BETA > low > wide
+        heat = reweighting.reweighted_function(lambda e, e2: e2 - e**2, [h, h**2], h, low - BETA)
+        pulls.append(heat.deviation(enumerate_system(ENERGY, low).energy_variance))
+    assert abs(np.mean(pulls)) < 1
