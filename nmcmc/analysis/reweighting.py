@@ -22,8 +22,8 @@ def effective_states(energies: Floats, beta_step: float, values: Floats | None =
 
     The smaller of two numbers: (Σw)²/Σw²/(2 τ_int) of the weights w = exp(−Δβ H), which falls with the overlap of the
     two energy distributions, like exp(−Δβ² var H) for Gaussian ones; and 3 (Σu²)²/Σu⁴/(2 τ_int) of the terms
-    u = w (O − ⟨O⟩) of which the observable's error is made, n/(2 τ_int) where they are Gaussian. Those of H² and m⁴ come
-    from tails that fewer states reach. Chains whose energy never changes have none.
+    u = w (O − ⟨O⟩) of which the observable's error is made, n/(2 τ_int) where they are Gaussian. Those of H² and m⁴
+    come from tails that fewer states reach. Chains whose energy never changes have none.
     """
     energies = checked_values(energies)
     w = _shares(energies, beta_step)
