@@ -18,7 +18,7 @@ from nmcmc.experiment.build import pairwise_energy
 from nmcmc.experiment.chains import draw_stage
 from nmcmc.experiment.options import Options
 from nmcmc.experiment.summary import known_exactly, summarize
-from nmcmc.experiment.temperatures import chain_at, chains_along, update_at
+from nmcmc.experiment.temperatures import Watched, chain_at, chains_along, update_at
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Sampler, Spins
 from nmcmc.updates.run import random_start
@@ -134,7 +134,7 @@ def _by_sampler(
         return values
 
     draws = draw_stage(sampler, target, n_samples, rng.child("draws"), options)
-    observables = {"energy": pairwise_energy(target), "log_prob": log_prob}
+    observables: Watched = {"energy": pairwise_energy(target), "log_prob": log_prob}
     series, spins = chain_at(target, betas, n_samples, rng, observables)
     chain, moves = -target.beta * series["energy"] - series["log_prob"], {"chain": spins}
     weighted = estimators.weighted_mean(draws["energy"], draws["log_weight"])
