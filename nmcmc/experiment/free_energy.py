@@ -18,7 +18,7 @@ from nmcmc.experiment.build import pairwise_energy
 from nmcmc.experiment.chains import draw_stage
 from nmcmc.experiment.options import Options
 from nmcmc.experiment.summary import known_exactly, summarize
-from nmcmc.experiment.temperatures import chain_at, chains_along, update_at
+from nmcmc.experiment.temperatures import Watched, chain_at, chains_along, update_at
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Sampler, Spins
 from nmcmc.updates.run import random_start
@@ -90,11 +90,11 @@ def n_panels(target: Boltzmann) -> int:
 
 
 def walk_steps(target: Boltzmann, panels: int) -> int:
-    """Return the steps of β that annealing takes: 16 for each panel, and half a step for each spin, up to 1024.
+    """Return the steps of β that annealing takes: 16 for each panel, or 2 for each spin up to 2048.
 
     The variance of the work is about N β² c/K in K steps, c the variance of H per spin, so that K grows with N.
     """
-    return max(16 * panels, min(1024, target.n_spins // 2 * 2))
+    return max(16 * panels, min(2048, 2 * target.n_spins))
 
 
 def _along_beta(
@@ -134,7 +134,7 @@ def _by_sampler(
         return values
 
     draws = draw_stage(sampler, target, n_samples, rng.child("draws"), options)
-    observables = {"energy": pairwise_energy(target), "log_prob": log_prob}
+    observables: Watched = {"energy": pairwise_energy(target), "log_prob": log_prob}
     series, spins = chain_at(target, betas, n_samples, rng, observables)
     chain, moves = -target.beta * series["energy"] - series["log_prob"], {"chain": spins}
     weighted = estimators.weighted_mean(draws["energy"], draws["log_weight"])

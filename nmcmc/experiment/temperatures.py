@@ -21,6 +21,8 @@ from nmcmc.updates.swendsen_wang import SwendsenWang
 
 N_CHAINS, WARMUP, SHORTEST = 8, 200, 500
 _SEGMENT = 100
+Watched = Mapping[str, Callable[[Spins], Floats]]
+"""Name → function of spins (batch, n_spins) that returns (batch,)."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def chains_along(
     n_draws = max(SHORTEST, n_samples // (panels * N_CHAINS))
     hot = energy(random_start(n_draws * N_CHAINS, energy.n_spins, rng.child("hot")))
     if not clusters_serve(energy):
-        watched = {"energy": energy, "spins": _fingerprint(energy.n_spins)}
+        watched: Watched = {"energy": energy, "spins": _fingerprint(energy.n_spins)}
         series = _tempered(energy, betas[1:], _tempering_draws(n_samples), rng.child("ladders"), watched, advance)
         colder = [series["energy"][:, k] for k in range(panels)]
         return Temperatures([hot, *colder], ["beta = 0"] + ["ladders"] * panels, {"ladders": series["spins"][:, -1]})
@@ -76,15 +78,15 @@ def chains_along(
     names = [f"beta = {beta:.6g}" for beta in betas]
     for k, beta in enumerate(betas[1:], 1):
         length = max(n_draws, n_samples // N_CHAINS) if k == panels else n_draws
-        series, spins = _chain(SwendsenWang(target.at(beta)), energy, length, spins, rng.child("beta", k))
-        energies.append(series["energy"])
-        moves[names[k]] = series["spins"]
+        found, spins = _chain(SwendsenWang(target.at(beta)), energy, length, spins, rng.child("beta", k))
+        energies.append(found["energy"])
+        moves[names[k]] = found["spins"]
         advance()
     return Temperatures(energies, names, moves)
 
 
 def chain_at(
-    target: Boltzmann, betas: Floats, n_samples: int, rng: Rng, observables: Mapping[str, Callable[[Spins], Floats]]
+    target: Boltzmann, betas: Floats, n_samples: int, rng: Rng, observables: Watched
 ) -> tuple[Mapping[str, Floats], Floats]:
     """Return observables of chains at the last β, (N_CHAINS, n_draws), and what changes when a spin moves."""
     energy = pairwise_energy(target)
@@ -113,7 +115,7 @@ def _tempered(
     betas: Floats,
     n_draws: int,
     rng: Rng,
-    observables: Mapping[str, Callable[[Spins], Floats]],
+    observables: Watched,
     advance: Callable[[], Any],
     last: bool = False,
 ) -> dict[str, Floats]:

@@ -3,7 +3,10 @@
 import pytest
 from command_line import call
 
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.experiment.free_energy import n_panels, walk_steps
 from nmcmc.experiment.temperatures import clusters_serve
 
 FROM_ZERO = {"integration", "all temperatures", "annealing"}
@@ -47,6 +50,11 @@ def test_a_model_file_of_a_glass_has_the_estimators_of_its_sampler(tmp_path):
     assert set(found) == WITH_MODEL
     for numbers in found.values():
         assert abs(numbers["log_z"]["value"] - numbers["log_z"]["exact"]) < 5 * numbers["log_z"]["error"]
+
+
+def test_annealing_takes_more_steps_in_larger_systems_at_the_same_spread_of_the_work():
+    small, large = (Boltzmann(LatticeEnergy(Lattice((n, n))), 0.44) for n in (16, 32))
+    assert walk_steps(large, n_panels(large)) >= 4 * walk_steps(small, n_panels(small))
 
 
 def test_clusters_are_used_only_where_nothing_is_frustrated():
