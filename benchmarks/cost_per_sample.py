@@ -2,9 +2,9 @@
 
 Cost = seconds per update · 2 τ_int, τ_int by the Γ-method for E and m² and the worse of the two taken. The neural
 update is everything that the chain does: uniforms, lines, leaves, energies, decisions. A Wolff update is one cluster,
-timed without recording configurations in between. Timings alternate between the two in one run, on one thread, and
-medians are compared. The training of the model is added to tell after how many effective samples it has paid for
-itself.
+timed without recording configurations in between, and over so many that their sizes average out. Timings alternate
+between the two in one run, on one thread and in its processor time, and medians are compared. The training of the model,
+and of those that it took nets from, is added to tell after how many effective samples it has paid for itself.
 """
 
 import math
@@ -18,7 +18,7 @@ from nmcmc.analysis.observables import derive
 from nmcmc.energies.boltzmann import BETA_CRITICAL
 from nmcmc.experiment.build import observables
 from nmcmc.random import Rng
-from nmcmc.samplers.pretrained import card, load_pretrained
+from nmcmc.samplers.pretrained import card, load_pretrained, pretrained_names
 from nmcmc.updates.independence import Independence
 from nmcmc.updates.run import run
 from nmcmc.updates.wolff import Wolff
@@ -37,9 +37,9 @@ def timers(sampler, target, clusters, seed):
     states = {"neural": neural.init(first), "wolff": wolff.init(first)}
 
     def one(name, update, steps, per_step, stream):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         states[name], _, _ = update.block(states[name], stream, steps)
-        return (time.perf_counter() - begin) / (steps * per_step)
+        return (time.thread_time() - begin) / (steps * per_step)
 
     streams = rng.child("neural"), rng.child("wolff")
     return {
@@ -84,7 +84,8 @@ def measure(name, args):
     update = {kind: float(np.median(seconds[kind])) for kind in seconds}
     cost = {kind: update[kind] * 2 * worst[kind]["value"] for kind in update}
     spread = math.hypot(*(worst[kind]["error"] / worst[kind]["value"] for kind in worst))
-    trained = card(name)["seconds"] * card(name)["cores"]
+    timing = math.hypot(*(np.std(seconds[kind]) / update[kind] / math.sqrt(args.repeats) for kind in update))
+    trained = sum(each["seconds"] * each["cores"] for each in ancestry(card(name)))
     gain = cost["wolff"] - cost["neural"]
     return {
         "seconds_per_update": update,
@@ -95,15 +96,25 @@ def measure(name, args):
         "seconds_per_effective_sample": cost,
         "ratio_neural_over_wolff": cost["neural"] / cost["wolff"],
         "ratio_error_from_tau": cost["neural"] / cost["wolff"] * spread,
+        "ratio_error": cost["neural"] / cost["wolff"] * math.hypot(spread, timing),
         "training_seconds_of_one_core": trained,
         "effective_samples_to_break_even": trained / gain if gain > 0 else None,
     }
 
 
+def ancestry(of):
+    """Return a card and those of all shipped models that it took nets from, each once."""
+    found, sources = {of["name"]: of}, set((of["grown_from"] or {}).values())
+    for name in pretrained_names():
+        if card(name)["weights_sha256"] in sources:
+            found |= {each["name"]: each for each in ancestry(card(name))}
+    return list(found.values())
+
+
 def main():
     options = parser(__doc__)
     options.add_argument("--repeats", type=int, default=15)
-    options.add_argument("--clusters", type=int, default=200, help="clusters per timed Wolff step")
+    options.add_argument("--clusters", type=int, default=1500, help="clusters per timed Wolff step")
     options.add_argument("--n-draws", type=int, default=200_000, help="updates of the chains that tau is taken from")
     args = options.parse_args()
     extents = EXTENTS

@@ -30,7 +30,7 @@ def cost_per_sample():
     for row in whole["result"]["rows"]:
         taus = [max(row["tau_int"][kind].values(), key=lambda tau: tau["value"]) for kind in ("neural", "wolff")]
         cells = [compact(2 * tau["value"], 2 * tau["error"]) for tau in taus]
-        ratio = compact(row["ratio_neural_over_wolff"], row["ratio_error_from_tau"])
+        ratio = compact(row["ratio_neural_over_wolff"], row["ratio_error"])
         rows.append(f"| {row['lattice']} | {row['draws_per_second']:.0f} | {' | '.join(cells)} | {ratio} |")
     text = "Seconds per update times 2 τ_int, the worse of E and m², one thread, training not counted"
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])

@@ -391,10 +391,9 @@ def _optimize(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _free_energy(options: argparse.Namespace) -> dict[str, Any]:
-    if options.model is None and (options.allow_beta_mismatch or options.translations != 1):
-        raise ValueError(
-            "--allow-beta-mismatch and --translations are for the nets of a model; name one, or leave them out"
-        )
+    given = {"--allow-beta-mismatch": options.allow_beta_mismatch, "--translations": options.translations != 1}
+    for name in [name for name, is_given in given.items() if is_given and options.model is None]:
+        raise ValueError(f"{name} is for the nets of a model; name one, or leave it out")
     system = _config(options, settings.SystemConfig) if options.model is None else None
     from nmcmc.experiment.build import build_target
     from nmcmc.experiment.free_energy import free_energy_command

@@ -5,6 +5,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.kernels.lanes import STATE, fill_words, seed_lanes
+from nmcmc.kernels.rng import below, next_word
 from nmcmc.random import Rng
 from nmcmc.updates.run import random_start
 from nmcmc.updates.swendsen_wang import SwendsenWang
@@ -52,6 +53,37 @@ def test_clusters_at_zero_and_infinite_temperature(coupling):
     _, cold = SwendsenWang(torus(1e3, coupling)).step(Wolff(torus()).init(frozen), rng)
     _, hot = SwendsenWang(torus(0.0, coupling)).step(Wolff(torus()).init(frozen), rng)
     assert (cold["n_clusters"][0], hot["n_clusters"][0]) == (1, 24)
+
+
+@pytest.mark.parametrize(
+    ("extents", "boundary"), [((6, 4), "periodic"), ((5, 6), ("open", "periodic")), ((7,), "open")]
+)
+def test_a_wolff_cluster_is_the_one_that_the_random_numbers_say(extents, boundary):
+    """A plain breadth-first search on the same numbers: half a word for each neighbour, forward and backward by axis."""
+    lattice = Lattice(extents, boundary)
+    wolff = Wolff(Boltzmann(LatticeEnergy(lattice, 0.8), 0.4), clusters=3)
+    rng, replay = Rng(4), Rng(4)
+    state = wolff.init(random_start(9, lattice.n_spins, Rng(5)))
+    after, info = wolff.step(state, rng)
+    threshold = (1 - np.exp(-2 * 0.4 * 0.8)) * 2**32
+    for spins, stream, expected, size in zip(
+        state.spins.copy(), replay.streams(9).copy(), after.spins, info["cluster_size"], strict=True
+    ):
+        total = 0
+        for _ in range(3):
+            queue = [int(below(stream, lattice.n_spins))]
+            sign = spins[queue[0]]
+            spins[queue[0]] = -sign
+            for site in queue:
+                for forward in lattice.forward:
+                    word, back = int(next_word(stream)), np.flatnonzero(forward == site)
+                    for number, at in ((word >> 32, forward[site]), (word % 2**32, back[0] if len(back) else -1)):
+                        if at >= 0 and spins[at] == sign and number < threshold:
+                            spins[at] = -sign
+                            queue.append(int(at))
+            total += len(queue)
+        np.testing.assert_array_equal(spins, expected)
+        assert total == size
 
 
 def test_a_wolff_cluster_is_connected_and_aligned():
