@@ -3,7 +3,7 @@
 Cost = seconds per update · 2 τ_int, τ_int by the Γ-method for E and m² and the worse of the two taken. The neural
 update is everything that the chain does: uniforms, lines, leaves, energies, decisions. A Wolff update is one cluster,
 timed without recording configurations in between, and over so many that their sizes average out. Timings alternate
-between the two in one run, on one thread and in its processor time, and medians are compared. The training of the model,
+between the two in one run, on one thread and in its processor time, and medians are compared. Training of the model,
 and of those that it took nets from, is added to tell after how many effective samples it has paid for itself.
 """
 

@@ -59,7 +59,7 @@ def test_clusters_at_zero_and_infinite_temperature(coupling):
     ("extents", "boundary"), [((6, 4), "periodic"), ((5, 6), ("open", "periodic")), ((7,), "open")]
 )
 def test_a_wolff_cluster_is_the_one_that_the_random_numbers_say(extents, boundary):
-    """A plain breadth-first search on the same numbers: half a word for each neighbour, forward and backward by axis."""
+    """A plain breadth-first search on the same numbers: half a word for each neighbour, forward and back by axis."""
     lattice = Lattice(extents, boundary)
     wolff = Wolff(Boltzmann(LatticeEnergy(lattice, 0.8), 0.4), clusters=3)
     rng, replay = Rng(4), Rng(4)
