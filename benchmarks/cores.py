@@ -50,7 +50,7 @@ def jobs(batch, seed):
 def main():
     options = parser(__doc__)
     options.add_argument("--threads", type=int, default=2)
-    options.add_argument("--batch", type=int, default=512)
+    options.add_argument("--batch", type=int, default=2048)
     options.add_argument("--repeats", type=int, default=15)
     args = options.parse_args()
     if args.quick:
