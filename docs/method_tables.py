@@ -25,6 +25,23 @@ def coverage():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def heavy_tails():
+    """Return how often intervals of ess_fraction cover it, for lognormal weights."""
+    whole = load("heavy_tails")
+    rows = [
+        "| σ | ess | 68.27 % covers | 95 % covers | mean over exact | called reliable | of these 95 % covers | "
+        "reliable, but off by more than 1.96 errors |",
+        "|---" * 8 + "|",
+    ]
+    for row in whole["result"]["rows"]:
+        names = ("coverage68", "coverage95", "reliable", "coverage95_of_reliable", "reliable_and_far")
+        shares = ["—" if row[name] is None else f"{100 * row[name]:.0f} %" for name in names]
+        cells = [f"{row['sigma']:g}", f"{row['ess_fraction']:.2g}", *shares[:2], f"{row['mean_over_exact']:.2f}"]
+        rows.append(f"| {' | '.join([*cells, *shares[2:]])} |")
+    text = f"{whole['options']['sets']} sets of {whole['result']['draws']} draws each"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def free_energy():
     whole = load("free_energy")
     found = whole["result"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -19,7 +20,7 @@ LARGEST_EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(ABC):
     """A function of the user's variables that is to be as large or as small as possible, and its energy.
 
     Subclasses say how answers (what the user asked for) and spins belong together. Values are computed from the
@@ -50,21 +51,21 @@ class Problem:
         _ = self.energy
 
     @cached_property
+    @abstractmethod
     def energy(self) -> PairwiseEnergy:
         """The Ising energy whose lowest states are the best answers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, spins: Spins) -> Ints:
         """Return the user's variables (batch, n) for spins (batch, n)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spins(self, answer: Ints) -> Spins:
         """Return the spins (batch, n) for the user's variables (batch, n)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def value(self, answer: Ints) -> Floats:
         """Return the value of each answer (batch, n) from the file's own numbers, (batch,)."""
-        raise NotImplementedError
 
     def value_of_energy(self, energy: float) -> float:
         """Return the value of an answer whose spins have that energy."""
@@ -81,9 +82,9 @@ class Problem:
         return bool(np.all(self.numbers == np.rint(self.numbers))) and math.fsum(abs(self.numbers)) < LARGEST_EXACT
 
     @property
+    @abstractmethod
     def bound(self) -> float:
         """A value that no answer surpasses: every term at its best."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class PixelCNNSampler(IncrementalSampler):
         if not isinstance(energy, LatticeEnergy) or len(energy.lattice.extents) != 2:
             raise ValueError("a PixelCNN needs a two-dimensional lattice; use MADESampler or SparseSampler elsewhere")
         super().__init__(energy, beta)
+        self.extents = energy.lattice.extents
         if min(width, depth, half_kernel) < 1:
             raise ValueError(f"width {width}, depth {depth}, half_kernel {half_kernel}: use sizes ≥ 1")
         self.width, self.depth, self.half_kernel = width, depth, half_kernel
@@ -106,9 +107,8 @@ class PixelCNNSampler(IncrementalSampler):
 
     def _net(self, spins: Tensor) -> Tensor:
         """Return what the convolutions say, (batch, n_spins)."""
-        assert isinstance(self.energy, LatticeEnergy)
         reach = self.half_kernel
-        x = spins.reshape(-1, 1, *self.energy.lattice.extents)
+        x = spins.reshape(-1, 1, *self.extents)
         h = torch.conv2d(x, self.first * self.first_mask, self.biases[0], padding=reach)
         for block in range(self.depth - 1):
             inner = torch.conv2d(h, self.mixing[block][:, :, None, None], self.mixing_bias[block])
@@ -138,6 +138,5 @@ class PixelCNNSampler(IncrementalSampler):
         """Return the compiled draw with the present weights."""
         from nmcmc.kernels.pixelcnn import draw
 
-        assert isinstance(self.energy, LatticeEnergy)
-        given = (self.energy.lattice.extents[1], self.is_even, *self.known.later, *self._weights())
+        given = (self.extents[1], self.is_even, *self.known.later, *self._weights())
         return lambda spins, uniforms, log_q: draw(spins, uniforms, *given, 0, len(spins), log_q)
