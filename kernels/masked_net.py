@@ -128,6 +128,15 @@ def _decide(logit, at, number, product, total):
 
 
 @nb.njit(cache=True, nogil=True)
+def _fold(i, product, total):
+    """Move ln product into total after every 1000 positions i: a product of so many numbers ≤ 2 is still in range."""
+    if i % 1000 == 999:
+        for l in range(LANES):
+            total[l] -= math.log(product[l])
+            product[l] = 1.0
+
+
+@nb.njit(cache=True, nogil=True)
 def _hidden_units(first, middle, hidden_bias, x, hidden, i, known, width):
     """Compute the hidden units of position i, layer by layer; the first sees ``known`` inputs."""
     at = i * width * LANES
@@ -191,9 +200,6 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
                 x[known * LANES + l] = number[l]
                 if begin + l < stop:
                     spins[row[l], line[block[l], i]] = np.int8(number[l])
-            if i % 1000 == 999:  # 2^1000 is still in range
-                for l in range(LANES):
-                    total[l] -= math.log(product[l])
-                    product[l] = 1.0
+            _fold(i, product, total)
         for l in range(min(LANES, stop - begin)):
             log_q[row[l], block[l]] = total[l] - math.log(product[l])

@@ -10,7 +10,7 @@ import math
 import numba as nb
 import numpy as np
 
-from .masked_net import LANES, _accumulate, _decide, _fill
+from .masked_net import LANES, _accumulate, _decide, _fill, _fold
 from .simd import load, maximum, minimum, splat, store
 from .sparse_net import add_spin
 
@@ -109,9 +109,6 @@ def draw(
             for l in range(0, LANES, 16):
                 store(seen_spins, place + l, load(sign, l) * load(spin, l))
             add_spin(later, later_site, strength, i, spin, x)
-            if i % 1000 == 999:  # 2^1000 is still in range
-                for l in range(LANES):
-                    total[l] -= math.log(product[l])
-                    product[l] = 1.0
+            _fold(i, product, total)
         for l in range(min(LANES, stop - begin)):
             log_q[begin + l] = total[l] - math.log(product[l])

@@ -9,7 +9,7 @@ import math
 import numba as nb
 import numpy as np
 
-from .masked_net import LANES, _accumulate, _accumulate_one, _decide, _fill, _tanh
+from .masked_net import LANES, _accumulate, _accumulate_one, _decide, _fill, _fold, _tanh
 from .simd import load, splat, store
 
 
@@ -76,9 +76,6 @@ def draw(
                 if begin + l < stop:
                     spins[begin + l, i] = np.int8(number[l])
             add_spin(later, later_site, strength, i, spin, x)
-            if i % 1000 == 999:  # 2^1000 is still in range
-                for l in range(LANES):
-                    total[l] -= math.log(product[l])
-                    product[l] = 1.0
+            _fold(i, product, total)
         for l in range(min(LANES, stop - begin)):
             log_q[begin + l] = total[l] - math.log(product[l])
