@@ -78,7 +78,7 @@ def _table(observables: Mapping[str, Any], baseline: Mapping[str, Any] | None) -
 def _models(cards: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line per model: what it is for, how good it is, what it cost."""
     columns = ["lattice", "beta", "ess_fraction", "kl", "training", "size"]
-    yield f"{'name':<{WIDTH}}" + "".join(f"{head:>14}" for head in columns)
+    yield f"{'name':<{WIDTH}}" + "".join(f" {head:>14}" for head in columns)
     for name, card in cards.items():
         ess, kl, seconds = card["ess_fraction"], card["kl"], card["seconds"]
         cells = [
@@ -90,7 +90,7 @@ def _models(cards: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             f"{card['bytes'] / 1024:.0f} KiB",
         ]
         marks = "  UNRELIABLE" if card["unreliable"] else ""
-        yield f"{name:<{WIDTH}}" + "".join(f"{cell:>14}" for cell in cells) + marks
+        yield f"{name:<{WIDTH}}" + "".join(f" {cell:>14}" for cell in cells) + marks
 
 
 def _rows(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -106,10 +106,10 @@ def _rows(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line per β."""
     names = [name for name in SCAN_COLUMNS if any(name in row for row in rows.values())]
-    yield f"{'beta':<9}" + "".join(f"{SCAN_COLUMNS[name]:>15}" for name in names)
+    yield f"{'beta':<9}" + "".join(f" {SCAN_COLUMNS[name]:>15}" for name in names)
     for beta, row in rows.items():
         entries = [row.get(name) or {"value": None} for name in names]
-        cells = "".join(f"{compact(entry['value'], entry.get('error')):>15}" for entry in entries)
+        cells = "".join(f" {compact(entry['value'], entry.get('error')):>15}" for entry in entries)
         marks = "" if all(entry.get("reliable", True) for entry in entries) else "  UNRELIABLE"
         yield f"{beta:<9.9}{cells}{marks}"
 

@@ -54,6 +54,13 @@ def test_versions_are_for_the_doctor():
     assert lines({"command": "run", "versions": {"torch": "2"}}) == [[]]
 
 
+def test_cells_of_models_never_touch():
+    number = {"value": 0.99998808, "error": 2e-7}
+    card = {"lattice": "128x128", "beta": 0.44068679350977147, "ess_fraction": number, "kl": number, "seconds": 1.0}
+    [_, line] = lines({"command": "models", "models": {"name": card | {"bytes": 1, "unreliable": []}}})
+    assert line[1:5] == ["128x128", "0.440687", "0.99998808(20)", "0.99998808(20)"]
+
+
 def test_models_are_one_line_each_and_what_is_unknown_is_a_dash():
     good = {"value": 0.9, "error": 0.01}
     card = {"lattice": "8x8", "beta": 0.44, "ess_fraction": good, "kl": good, "seconds": 7.4, "bytes": 2048}
