@@ -55,13 +55,17 @@ def in_turn(take: Callable[[T], R], work: Callable[[T, R], None], pieces: Sequen
         return
     waiting, turn = iter(pieces), threading.Lock()
 
+    def next_piece() -> bool:
+        with turn:
+            if (piece := next(waiting, None)) is None:
+                return False
+            taken = take(piece)
+        work(piece, taken)
+        return True
+
     def run() -> None:
-        while True:
-            with turn:
-                if (piece := next(waiting, None)) is None:
-                    return
-                taken = take(piece)
-            work(piece, taken)
+        while next_piece():  # what one piece took is freed before the next one takes: caches hold it but once
+            pass
 
     _together([run] * n_workers)
 

@@ -1,4 +1,5 @@
 import threading
+import weakref
 
 import pytest
 import torch
@@ -81,6 +82,21 @@ def test_chunks_within_a_piece_are_not_spread_over_threads_that_are_busy(threads
     in_turn(lambda piece: piece, work, range(12))
     assert [rows for rows, _ in seen] == [100] * 120
     assert len({thread for _, thread in seen}) <= threads
+
+
+def test_what_a_piece_took_is_freed_before_its_thread_takes_again(threads):
+    class Taken:
+        def __init__(self):
+            alive.append(weakref.ref(self))
+
+    alive, most, together = [], [], threading.Barrier(threads)
+
+    def take(piece):
+        most.append(sum(reference() is not None for reference in alive))
+        return Taken()
+
+    in_turn(take, lambda piece, taken: together.wait(), range(40))
+    assert max(most) <= threads - 1
 
 
 def test_an_error_in_a_piece_reaches_the_caller(threads):

@@ -58,6 +58,22 @@ def test_log_prob_of_a_draw_is_what_sample_said(extents, boundary, leaf, depth):
         torch.testing.assert_close(sampler.log_prob(draw.spins), draw.log_prob, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("garbage", [-1, 0, 77])
+def test_a_draw_reads_no_spin_before_it_is_drawn(monkeypatch, garbage):
+    sampler, empty = sampler_on(random_energy((12, 9)), leaf=3, width=2), torch.empty
+
+    def littered(*shape, **options):
+        room = empty(*shape, **options)
+        return room.fill_(garbage) if room.dtype == torch.int8 else room
+
+    draw, log_weight = sampler.sample(100, Rng(2)), sampler.sample_log_weight(100, Rng(2))
+    monkeypatch.setattr(torch, "empty", littered)
+    again = sampler.sample(100, Rng(2))
+    assert torch.equal(again.spins, draw.spins)
+    assert torch.equal(again.log_prob, draw.log_prob)
+    assert torch.equal(sampler.sample_log_weight(100, Rng(2)), log_weight)
+
+
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("leaf", [1, 3, 7])
 def test_leaves_summed_out_leave_the_weight_of_the_draw_as_it_is(boundary, leaf):

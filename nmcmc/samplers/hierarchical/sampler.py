@@ -162,39 +162,39 @@ class HierarchicalSampler(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, rng: Rng) -> Draw:
         """Draw n configurations with their log q."""
-        spins = torch.ones((n, self.n_spins), dtype=torch.int8, device=self.device)
+        # Not filled here: the threads that draw the spins share the cost of touching new memory.
+        spins = torch.empty((n, self.n_spins), dtype=torch.int8, device=self.device)
         log_prob = torch.empty(n, dtype=torch.float64, device=self.device)
 
-        def fill(spins: Tensor, log_prob: Tensor, uniforms: Tensor) -> None:
-            log_q = self.whole.draw_lines(spins, uniforms)
-            log_z = self.whole.draw_leaves(spins, uniforms)
-            log_prob.copy_(log_q + (self._log_density_leaves(spins) - log_z))
+        def fill(rows: slice, uniforms: Tensor) -> None:
+            piece = spins[rows]
+            log_q = self.whole.draw_lines(piece, uniforms)
+            log_z = self.whole.draw_leaves(piece, uniforms)
+            log_prob[rows] = log_q + (self._log_density_leaves(piece) - log_z)
 
-        self._in_pieces(fill, spins, log_prob, rng)
+        self._in_pieces(fill, n, rng)
         return Draw(spins, log_prob)
 
     @torch.no_grad()
     def sample_log_weight(self, n: int, rng: Rng) -> Tensor:
         """Return the log weights of n fresh draws, (n,), without drawing a single leaf."""
-        spins = torch.ones((n, self.n_spins), dtype=torch.int8, device=self.device)
         log_weight = torch.empty(n, dtype=torch.float64, device=self.device)
 
-        def fill(spins: Tensor, log_weight: Tensor, uniforms: Tensor) -> None:
-            log_weight.copy_(self.whole.log_weight(spins, self.whole.draw_lines(spins, uniforms)))
+        def fill(rows: slice, uniforms: Tensor) -> None:
+            piece = torch.empty(uniforms.shape, dtype=torch.int8, device=self.device)
+            log_weight[rows] = self.whole.log_weight(piece, self.whole.draw_lines(piece, uniforms))
 
-        self._in_pieces(fill, spins, log_weight, rng)
+        self._in_pieces(fill, n, rng)
         return log_weight
 
-    def _in_pieces(
-        self, fill: Callable[[Tensor, Tensor, Tensor], None], spins: Tensor, values: Tensor, rng: Rng
-    ) -> None:
-        """Call fill(spins, values, uniforms) for successive rows, so few on a CPU that caches hold what they need."""
-        n, few = len(spins), PIECE * -(-PIECE_SPINS // (PIECE * self.n_spins))
+    def _in_pieces(self, fill: Callable[[slice, Tensor], None], n: int, rng: Rng) -> None:
+        """Call fill(rows, uniforms) for successive rows, so few on a CPU that caches hold what they need."""
+        few = PIECE * -(-PIECE_SPINS // (PIECE * self.n_spins))
         size = few if self.device.type == "cpu" else max(n, 1)
         in_turn(
-            lambda rows: rng.uniform((len(spins[rows]), self.n_spins), self.device),
-            lambda rows, uniforms: fill(spins[rows], values[rows], uniforms),
-            [slice(first, first + size) for first in range(0, n, size)],
+            lambda rows: rng.uniform((rows.stop - rows.start, self.n_spins), self.device),
+            fill,
+            [slice(first, min(first + size, n)) for first in range(0, n, size)],
         )
 
     def log_prob(self, spins: Tensor) -> Tensor:
