@@ -108,8 +108,8 @@ def plain_wolff(spins, seed, clusters):
     return lambda: plain_clusters(spins, stack, generator, chance, clusters)
 
 
-def by_mcising(spins, seed, sweeps):
-    simulation = mcising.IsingSimulation(len(spins), 1.0, 0.0, 0.0, 0.0, seed, "metropolis")
+def by_mcising(spins, seed, sweeps, algorithm="metropolis"):
+    simulation = mcising.IsingSimulation(len(spins), 1.0, 0.0, 0.0, 0.0, seed, algorithm)
     simulation.set_spins(spins)
     return lambda: simulation.sweep(sweeps, temperature=1 / BETA_CRITICAL)[1]
 
@@ -143,6 +143,8 @@ def metropolis_programs(spins, seed, sweeps):
 def swendsen_wang_programs(spins, seed, steps):
     energy = LatticeEnergy(Lattice(spins.shape))
     programs = {"swendsen-wang": stepped(SwendsenWang(Boltzmann(energy, BETA_CRITICAL)), spins, seed, spins.size)}
+    if mcising is not None:
+        programs["mcising"] = by_mcising(spins, seed, steps, "swendsen_wang")
     if peapods is not None:
         programs["peapods"] = by_peapods(len(spins), steps, cluster_update_interval=1, cluster_mode="sw")
         programs["peapods without"] = by_peapods(len(spins), steps)
