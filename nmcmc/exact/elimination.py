@@ -23,9 +23,9 @@ _RESCALE, _RANGE = 50.0, 600.0
 def log_z_given(energy: PairwiseEnergy, beta: float, spins: Spins, given: Mask) -> Floats:
     """Return log Σ_b exp(−βH(a, b)), (batch,), exactly, for any given spins a and the others b.
 
-    Spins of b enter a table of weights in the order of the sites (on lattices along the cheaper axis), and leave it when
+    Spins of b enter a table of weights in the order of sites (on lattices along the cheaper axis), and leave it when
     all their neighbours in b have entered. Those in between, the *frontier*, cost 2^frontier numbers for each site and
-    configuration, some 5 ns each: of the half of a torus the shorter side plus one, of a torus of which nothing is given
+    configuration, about 5 ns each: of half a torus the shorter side plus one, of a torus of which nothing is given
     twice that. Every different field of a on b is summed once.
 
     Parameters
@@ -82,7 +82,7 @@ def _steps(energy: PairwiseEnergy, beta: float, free: Mask) -> list[_Step]:
     bits, cut = (max((getattr(step, name) for step in steps), default=0) for name in ("bits", "cut"))
     if bits > MAX_BITS:
         raise ValueError(
-            f"summing the spins that are not given takes tables of 2^{bits} numbers, at most 2^{MAX_BITS} are possible: "
+            f"to sum the spins that are not given needs tables of 2^{bits} numbers, at most 2^{MAX_BITS} are possible: "
             "give more spins, or take a narrower lattice"
         )
     if 2 * cut > _RANGE:
