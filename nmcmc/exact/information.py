@@ -1,4 +1,4 @@
-"""Exact mutual information and relative entropy: by enumeration, transfer matrices, closed forms."""
+"""Exact mutual information and relative entropy, by enumeration and transfer matrices."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def divergence(energy_1: float, log_z_1: float, log_z_2: float, betas: tuple[flo
 
 
 def halves(energy: LatticeEnergy, beta: float) -> float:
-    """Return I(a; b) in nats of the two halves of a strip or torus, cut across axis 0 as `conditional.first_half` does.
+    """Return I(a; b) in nats of the two halves of a strip or torus, cut across axis 0 as `parts.first_half` does.
 
     I = log Z − ⟨βH_ab + log Z_b(∂a) + log Z_a(∂b)⟩, H_ab the bonds between halves, Z_b(∂a) = Σ_b exp(−βH_b − βH_ab),
     and ∂ the first and last row of a half. The sum over the inside of a half is a product of row-to-row matrices.
@@ -101,51 +101,6 @@ class _Rows:
             total = total @ np.exp(density - density.max())
             total /= total.max()
         return total
-
-
-@dataclass(frozen=True)
-class Decimation:
-    """A ring at two temperatures after decimation: spins left, bonds K = βJ, and D(p_1‖p_2) per original spin."""
-
-    n_spins: int
-    bonds: tuple[float, float]
-    divergence: float
-
-
-def decimate(bond: float) -> float:
-    """Return K' = ½ ln cosh 2K of a chain after every second spin has been summed out: tanh K' = tanh² K.
-
-    L. P. Kadanoff, Physics 2, 263 (1966); D. R. Nelson and M. E. Fisher, Ann. Phys. 91, 226 (1975).
-    """
-    return math.atanh(math.tanh(bond) ** 2)
-
-
-def ring_divergence(n_spins: int, bonds: tuple[float, float]) -> float:
-    """Return D(p_1‖p_2) in nats of rings of n_spins ≥ 3 spins without field with bonds K = βJ.
-
-    log Z = n ln 2cosh K + ln(1 + tⁿ), t = tanh K; ⟨s s'⟩ = (t + tⁿ⁻¹)/(1 + tⁿ).
-    """
-    (k, t), (other, u) = ((bond, math.tanh(bond)) for bond in bonds)
-    correlation = (t + t ** (n_spins - 1)) / (1 + t**n_spins)
-    difference = n_spins * math.log(math.cosh(other) / math.cosh(k)) + math.log1p(u**n_spins) - math.log1p(t**n_spins)
-    return n_spins * (k - other) * correlation + difference
-
-
-def decimation_flow(n_spins: int, bonds: tuple[float, float], steps: int) -> list[Decimation]:
-    """Return a ring at two temperatures, and after each of ``steps`` decimations: D falls, for spins are forgotten.
-
-    Raises
-    ------
-    ValueError : unless n_spins is divisible by 2^steps with at least 3 spins left.
-    """
-    if steps < 0 or n_spins % 2**steps or n_spins // 2**steps < 3:
-        raise ValueError(f"a ring of {n_spins} spins cannot be halved {steps} times with 3 spins or more left")
-    flow, here = [], bonds
-    for step in range(steps + 1):
-        n = n_spins // 2**step
-        flow.append(Decimation(n, here, ring_divergence(n, here) / n_spins))
-        here = decimate(here[0]), decimate(here[1])
-    return flow
 
 
 def _entropy(p: Floats) -> float:

@@ -8,8 +8,9 @@ from nmcmc.analysis import information
 from nmcmc.analysis.free_energy import reciprocal_log_z
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information as exact
+from nmcmc.exact.elimination import log_z_given
 from nmcmc.exact.enumeration import all_states, enumerate_system, probabilities
-from nmcmc.exact.parts import checkerboard, first_half, log_z_of_free_spins, log_z_of_strip
+from nmcmc.exact.parts import checkerboard, first_half, log_z_of_free_spins
 
 BETA, N_REPLICAS = 0.4, 150
 ENERGY = LatticeEnergy(Lattice((4, 4)), field=0.05)
@@ -18,7 +19,7 @@ H = ENERGY(STATES)
 P = probabilities(ENERGY, BETA)
 Q = probabilities(ENERGY, 0.35)
 LOG_WEIGHT = -BETA * H - np.log(Q)
-PARTS = {"halves": (first_half, log_z_of_strip), "checkerboard": (checkerboard, log_z_of_free_spins)}
+PARTS = {"halves": (first_half, log_z_given), "checkerboard": (checkerboard, log_z_of_free_spins)}
 
 
 @pytest.fixture(scope="module", params=PARTS)

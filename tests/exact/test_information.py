@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from nmcmc.energies.boltzmann import BETA_CRITICAL
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information
 from nmcmc.exact.enumeration import enumerate_system, probabilities
@@ -56,32 +55,3 @@ def test_divergence_of_temperatures_is_that_of_the_probabilities():
     assert information.divergence(first.energy, first.log_z, second.log_z, betas) == pytest.approx(expected, abs=1e-12)
     everything = np.ones(16, dtype=bool)
     assert information.decimated_divergence(energy, betas, everything) == pytest.approx(expected, abs=1e-12)
-
-
-def test_decimation_loses_information_in_two_dimensions():
-    energy, betas = STRIPS["torus"], (BETA_CRITICAL, 1.02 * BETA_CRITICAL)
-    colour = checkerboard(energy.lattice)
-    coarse = colour & (np.arange(16) // 4 % 2 == 0)
-    values = [information.decimated_divergence(energy, betas, m) for m in (np.ones(16, bool), colour, coarse)]
-    assert values[0] > values[1] > values[2] > 0
-
-
-@pytest.mark.parametrize("bonds", [(0.3, 0.5), (1.0, 0.9), (0.0, 0.2)])
-def test_a_ring_and_its_decimation_are_exact(bonds):
-    """Closed form, decimated ring, and enumeration of the ring with every second spin summed out are one number."""
-    energy = LatticeEnergy(Lattice((12,)))
-    flow = information.decimation_flow(12, bonds, 2)
-    for step, given in enumerate(np.arange(12) % 2**k == 0 for k in range(3)):
-        expected = information.decimated_divergence(energy, bonds, given) / 12
-        assert flow[step].divergence == pytest.approx(expected, abs=1e-13)
-        assert flow[step].n_spins == given.sum()
-    assert flow[0].divergence > flow[1].divergence > flow[2].divergence > 0
-
-
-def test_the_bond_after_decimation():
-    assert information.decimate(0.7) == pytest.approx(0.5 * math.log(math.cosh(1.4)))
-
-
-def test_rings_that_cannot_be_halved_are_refused():
-    with pytest.raises(ValueError, match="halved 3 times"):
-        information.decimation_flow(12, (0.1, 0.2), 3)

@@ -6,11 +6,10 @@ import pytest
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.enumeration import all_states
-from nmcmc.exact.parts import checkerboard, first_half, log_z_of_free_spins, log_z_of_strip
+from nmcmc.exact.parts import checkerboard, first_half, log_z_of_free_spins
 
 BETA, RNG = 0.4, np.random.default_rng(1)
 TORUS = LatticeEnergy(Lattice((4, 4)), field=0.1)
-RAGGED = LatticeEnergy(Lattice((4, 3), ("open", "periodic")), RNG.normal(size=21), RNG.normal(size=12))
 
 
 def by_sum(energy, given):
@@ -36,22 +35,9 @@ def test_free_spins_of_any_graph_with_an_offset():
     np.testing.assert_allclose(found, by_sum(energy, given), rtol=1e-12)
 
 
-@pytest.mark.parametrize("energy", [TORUS, RAGGED], ids=["torus", "ragged"])
-def test_strips_are_summed_exactly(energy):
-    for given in (first_half(energy.lattice), ~first_half(energy.lattice)):
-        found = log_z_of_strip(energy, BETA, all_states(energy.n_spins), given)
-        np.testing.assert_allclose(found, by_sum(energy, given), rtol=1e-12)
-
-
 def test_what_cannot_be_summed_is_refused():
     states, half = all_states(16), first_half(TORUS.lattice)
     with pytest.raises(ValueError, match="interact and are both to be summed"):
         log_z_of_free_spins(TORUS, BETA, states, half)
-    with pytest.raises(ValueError, match="whole neighbouring rows"):
-        log_z_of_strip(TORUS, BETA, states, checkerboard(TORUS.lattice))
-    with pytest.raises(ValueError, match="whole neighbouring rows"):
-        log_z_of_strip(TORUS, BETA, states, np.arange(16) // 4 % 2 == 0)
     with pytest.raises(ValueError, match="one bool per spin"):
         log_z_of_free_spins(TORUS, BETA, states, half[:3])
-    with pytest.raises(ValueError, match="not two dimensions"):
-        log_z_of_strip(LatticeEnergy(Lattice((4,))), BETA, all_states(4), np.array([True, True, False, False]))

@@ -10,8 +10,9 @@ from nmcmc.analysis.information import weighted_mutual_information
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information
+from nmcmc.exact.elimination import log_z_given
 from nmcmc.exact.enumeration import all_states
-from nmcmc.exact.parts import first_half, log_z_of_strip
+from nmcmc.exact.parts import first_half
 from nmcmc.random import Rng
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.prefix import log_z_of_prefix, prefix_log_prob
@@ -32,7 +33,7 @@ def test_the_marginal_is_the_sum_over_the_rest():
 
 def test_conditional_partition_functions_are_exact_within_5_sigma_and_free_of_the_bias_of_the_logarithm():
     spins = SAMPLER.sample(4000, Rng(2)).spins.numpy()
-    exact = log_z_of_strip(ENERGY, TARGET.beta, spins, HALF)
+    exact = log_z_given(ENERGY, TARGET.beta, spins, HALF)
     off = log_z_of_prefix(SAMPLER, TARGET, spins, 8, 32, Rng(3)) - exact
     assert abs(off.mean()) < 5 * off.std() / np.sqrt(len(off))
     wrong = log_z_of_prefix(SAMPLER, TARGET.at(1.03 * TARGET.beta), spins, 8, 32, Rng(3)) - exact
