@@ -2,9 +2,9 @@
 
 Curie–Weiss of 50, 200 and 800 spins against the sum over magnetisations, Sherrington–Kirkpatrick (SK) of 20 spins
 against enumeration; --only sk-50, sk-100, sk-200 against the net of two levels, as in the publication: Biazzo (2023),
-arXiv:2302.08347. relative_error is (F_q − F)/|F|, or its distance from F_q of SK_2RSB. All nets of SK get the same β,
-steps and draws in one run from the smallest β to the largest; "-long" has three times the steps, "-random" starts at
-random. The Curie–Weiss nets have exact F_q; others are measured from fresh draws by
+arXiv:2302.08347. relative_error is (F_q − F)/|F|, or its distance from F_q of SK_2RSB; log_z is measured by importance
+sampling besides. All nets of an instance get the same β, steps and draws per step in one run from the smallest β to the
+largest; "-long" has three times the steps, "-random" starts at random. The Curie–Weiss nets have exact F_q; others are measured from fresh draws by
 E_q[w/Z − 1 − ln w/Z] = KL(q‖p). Every piece (a net of an instance) leaves a file in --parts, so that an interrupted run
 goes on; without --only the groups curie-weiss and sk-20 run, a few minutes of one core.
 """
@@ -33,6 +33,7 @@ from nmcmc.training.annealing import brisk, train_along
 from nmcmc.training.objectives import reverse_kl
 
 CURIE_WEISS_BETAS, SK_BETAS = (1.0, 1.1, 1.3, 1.5, 2.0), (0.5, 1.0, 1.5, 2.0)
+CW_LADDER, BETWEEN = (0.5, 0.75, *CURIE_WEISS_BETAS), (1.05, 1.15, 1.2, 1.4, 1.75)
 LADDER = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 PUBLISHED = {  # 10⁴ (F_q − F)/|F| at CURIE_WEISS_BETAS
     (50, "CW_N"): (0.000, 0.000, 0.001, 0.000, 0.002),
@@ -54,6 +55,13 @@ SK_NETS = {
 }
 COMPARISONS = ("SK_RS-random", "SK_1RSB-random", "MADE_23-long")
 GROUPS = ("curie-weiss", "sk-20", "sk-50", "sk-100", "sk-200")
+
+
+def budget(n, args):
+    """Return steps at each β, their learning rate and the draws of a measurement for SK of n spins."""
+    if n == 20:
+        return args.steps, 0.01, args.draws
+    return (args.steps, 0.003, args.draws) if n == 50 else (args.steps // 2, 0.003, args.draws // 2)
 
 
 def measured(sampler, target, n, rng, exact):
@@ -114,7 +122,8 @@ def made_net(n, args):
     start = MADESampler(CurieWeissEnergy(n), 0.5, width=4 if n < 100 else 2, depth=2, rng=Rng(args.seed))
     start_at_fields(start)
     rows, objective = [], partial(reverse_kl, batch=1000)
-    plan = brisk((0.5, 0.75, *CURIE_WEISS_BETAS), steps=(8 if n < 100 else 4) * args.steps, learning_rate=0.001)
+    ladder = CW_LADDER if n < 100 else sorted({*CW_LADDER, *BETWEEN})
+    plan = brisk(ladder, steps=(8 if n < 100 else 16) * args.steps, learning_rate=0.001)
     for sampler in train_along(start, Boltzmann(start.energy, 0.5), objective, plan, Rng(args.seed).child(n), at_beta):
         if sampler.beta in CURIE_WEISS_BETAS:
             rows.append(curie_weiss_row(sampler, n, sampler.beta, "MADE", args, False))
@@ -127,15 +136,21 @@ def sk_net(n, instance, net, args):
     start, rng = SK_NETS[name](energy, LADDER[0]), Rng(args.seed).child(net, n, instance)
     if net.endswith("-random"):
         start_at_random(start, rng.child("start"))
-    plan = brisk(LADDER, steps=args.steps * (3 if net.endswith("-long") else 1))
+    steps, rate, draws = budget(n, args)
+    plan = brisk(LADDER, steps=steps * (3 if net.endswith("-long") else 1), learning_rate=rate)
     rows, objective = [], partial(reverse_kl, batch=args.batch)
     for sampler in train_along(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at_beta):
         if sampler.beta in SK_BETAS:
             target = Boltzmann(energy, sampler.beta)
             exact = exact_values(energy, sampler.beta).get("log_z")
-            row = measured(sampler, target, args.draws, rng.child("draws"), exact)
+            row = measured(sampler, target, draws, rng.child("draws"), exact)
             rows.append({"system": "sk", "n": n, "beta": sampler.beta, "net": net, "instance": instance} | row)
     return rows
+
+
+def nets_of(n):
+    """Return the nets that SK of n spins is given to: of 100 spins and more without the cavity, whose draw takes N³."""
+    return (*SK_NETS, *COMPARISONS) if n == 20 else tuple(SK_NETS) if n == 50 else tuple(SK_NETS)[:-1]
 
 
 def pieces(args):
@@ -151,9 +166,8 @@ def pieces(args):
     for group in args.only:
         if group.startswith("sk-"):
             n = int(group.removeprefix("sk-"))
-            nets = ("MADE_23", "SK_1RSB", "cavity") if args.quick else (*SK_NETS, *(COMPARISONS if n == 20 else ()))
             for instance in range(1, (args.instances if n == 20 else args.large_instances) + 1):
-                for net in nets:
+                for net in ("MADE_23", "SK_1RSB", "cavity") if args.quick else nets_of(n):
                     yield f"sk-{n}-{instance}-{net}", partial(sk_net, n, instance, net, args)
 
 

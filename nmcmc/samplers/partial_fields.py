@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
 from nmcmc.samplers.incremental import IncrementalSampler, Kernel, as_array
+from nmcmc.samplers.masked_net import log_prob_of_logits
+
+
+SLICE_PAIRS = 2**18
+"""A gradient is computed for so many pairs of spins at a time: caches hold what it needs."""
 
 
 class FieldSampler(IncrementalSampler):
@@ -38,6 +45,16 @@ class FieldSampler(IncrementalSampler):
         self.register_buffer("couplings", matrix, persistent=False)
         self.register_buffer("fields", torch.as_tensor(energy.fields, dtype=torch.float32), persistent=False)
 
+    def log_prob(self, spins: Tensor) -> Tensor:
+        """Return log q(s), differentiable float64, (n,), for int8 spins (n, n_spins).
+
+        On a CPU the value is the kernel's; a gradient is computed slice by slice when it is asked for.
+        """
+        if not torch.is_grad_enabled() or self.device.type != "cpu":
+            return super().log_prob(spins)
+        value: Tensor = _Sliced.apply(self, self._inputs(spins), *self.parameters())
+        return value
+
     def own_fields(self, spins: Tensor) -> Tensor:
         """Return x_ii (batch, n_spins) for float32 spins ±1."""
         return spins @ self.couplings.triu(1) + self.fields
@@ -46,6 +63,30 @@ class FieldSampler(IncrementalSampler):
         """Return x_il for l > i, else 0, (batch, n_spins, n_spins), for float32 spins ±1."""
         added = spins[:, :, None] * self.couplings.triu(1)
         return (torch.cumsum(added, dim=1) - added + self.fields).triu(1)
+
+
+class _Sliced(torch.autograd.Function):
+    """log q(s) whose gradient passes through `FieldSampler.logits` a slice of rows at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, sampler: FieldSampler, inputs: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.sampler, ctx.parameters = sampler, parameters
+        ctx.save_for_backward(inputs)
+        return sampler.log_prob(inputs)  # the kernel's: nothing in here asks for a gradient
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        (inputs,) = ctx.saved_tensors
+        trained = [p for p in ctx.parameters if p.requires_grad]
+        total = [torch.zeros_like(p) for p in trained]
+        rows = max(8, 2 * SLICE_PAIRS // ctx.sampler.n_spins**2)
+        for part, slope in zip(inputs.split(rows), slopes[0].split(rows), strict=True):
+            with torch.enable_grad():
+                value = log_prob_of_logits(ctx.sampler.logits(part), part)
+            for whole, piece in zip(total, torch.autograd.grad(value, trained, slope), strict=True):
+                whole += piece
+        gradients = iter(total)
+        return None, None, *(next(gradients) if p.requires_grad else None for p in ctx.parameters)
 
 
 class OneParameterSampler(FieldSampler):
