@@ -12,7 +12,6 @@ from nmcmc.random import Rng
 from nmcmc.samplers.incremental import IncrementalSampler, Kernel, as_array
 from nmcmc.samplers.masked_net import log_prob_of_logits
 
-
 SLICE_PAIRS = 2**18
 """A gradient is computed for so many pairs of spins at a time: caches hold what it needs."""
 

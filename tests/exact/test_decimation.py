@@ -65,7 +65,7 @@ def test_every_second_spin_is_kept():
     ("lattice", "steps"), [(Lattice((6, 6)), 3), (Lattice((4, 5)), 1), (Lattice((4, 4, 4)), 1), (Lattice((4, 4)), -1)]
 )
 def test_lattices_that_sublattices_do_not_fit_are_refused(lattice, steps):
-    with pytest.raises(ValueError, match="decimations of the lattice|give one or two dimensions"):
+    with pytest.raises(ValueError, match=r"decimations of the lattice|give one or two dimensions"):
         decimation.kept_spins(lattice, steps)
 
 
