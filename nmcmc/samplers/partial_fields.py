@@ -51,7 +51,7 @@ class FieldSampler(IncrementalSampler):
         """
         if not torch.is_grad_enabled() or self.device.type != "cpu":
             return super().log_prob(spins)
-        value: Tensor = _Sliced.apply(self, self._inputs(spins), *self.parameters())
+        value: Tensor = _Sliced.apply(self, self._inputs(spins), *self.parameters())  # type: ignore[no-untyped-call]
         return value
 
     def own_fields(self, spins: Tensor) -> Tensor:
@@ -75,11 +75,11 @@ class _Sliced(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        (inputs,) = ctx.saved_tensors
+        inputs: Tensor = ctx.saved_tensors[0]
         trained = [p for p in ctx.parameters if p.requires_grad]
         total = [torch.zeros_like(p) for p in trained]
         rows = max(8, 2 * SLICE_PAIRS // ctx.sampler.n_spins**2)
-        for part, slope in zip(inputs.split(rows), slopes[0].split(rows), strict=True):
+        for part, slope in zip(torch.split(inputs, rows), torch.split(slopes[0], rows), strict=True):
             with torch.enable_grad():
                 value = log_prob_of_logits(ctx.sampler.logits(part), part)
             for whole, piece in zip(total, torch.autograd.grad(value, trained, slope), strict=True):

@@ -14,6 +14,8 @@ from nmcmc.exact.conditionals import conditional_logits, partial_fields
 from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.kernels.independence import acceptance_probability
 from nmcmc.random import Rng
+from nmcmc.samplers import partial_fields as module
+from nmcmc.samplers.masked_net import log_prob_of_logits
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, start_at_random
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.store import at_beta
@@ -54,6 +56,21 @@ def test_the_compiled_draw_is_the_one_by_full_passes(build, field):
     fast, slow = sampler.sample(150, Rng(2)), sampler.sample_by_passes(150, Rng(2))
     assert torch.equal(fast.spins, slow.spins)
     torch.testing.assert_close(fast.log_prob, slow.log_prob, rtol=1e-5, atol=1e-5)
+
+
+def test_a_gradient_in_slices_is_that_of_all_rows(build, monkeypatch):
+    monkeypatch.setattr(module, "SLICE_PAIRS", 1)  # the least slice: 8 rows
+    sampler = perturbed(build(glass(7), 0.7))
+    spins = sampler.sample(37, Rng(2)).spins
+    factors = torch.linspace(-1, 2, 37, dtype=torch.float64)
+    trained = [p for p in sampler.parameters() if p.requires_grad]
+    value, inputs = sampler.log_prob(spins), spins.to(torch.float32)
+    whole = log_prob_of_logits(sampler.logits(inputs), inputs)
+    torch.testing.assert_close(value, whole, rtol=0, atol=1e-5)
+    for sliced, expected in zip(
+        torch.autograd.grad(value @ factors, trained), torch.autograd.grad(whole @ factors, trained), strict=True
+    ):
+        torch.testing.assert_close(sliced, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_logit_sees_only_spins_before_it(build):
