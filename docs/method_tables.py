@@ -4,6 +4,16 @@ from cells import load, spread, where
 
 from nmcmc.notation import compact
 
+PUBLISHED_GLASS = {  # 10⁴ (F_q − F_2RSB)/|F_2RSB| at β = 0.5, 1, 1.5, 2: I. Biazzo (2023), arXiv:2302.08347
+    (50, "SK_RS"): (0.24, 8.7, 15.5, 12.9),
+    (50, "SK_1RSB"): (-0.14, 0.55, 0.70, 0.70),
+    (50, "one-layer"): (0.11, 8.9, 14.6, 12.6),
+    (50, "MADE_23"): (0.08, 5.4, 5.7, 2.1),
+    (200, "SK_RS"): (0.30, 15.6, 16.9, 8.3),
+    (200, "SK_1RSB"): (-0.42, 0.08, 0.33, 0.20),
+    (200, "one-layer"): (0.05, 13.4, 13.0, 6.3),
+    (200, "MADE_23"): (0.70, 14.5, 5.9, 0.62),
+}
 COVERAGES = ("coverage68", "coverage95")
 
 
@@ -76,21 +86,30 @@ def mean_field():
             text = f"{error:.1e}" if abs(error) < 1e-3 else f"{error:.3g}"
             cells.append(text if other is None else f"{text} ({1e4 * other:.3g})")
         rows.append(f"| {n}, {net} | {' | '.join(cells)} |")
-    betas = sorted({beta for system, *_, beta in means if system == "sk"})
-    rows += ["", f"| SK, 20 spins | {' | '.join(f'β = {beta:g}' for beta in betas)} | seconds |"]
-    rows += ["|---" * (len(betas) + 2) + "|"]
-    nets = dict.fromkeys(r["net"] for r in whole["result"]["rows"] if r["system"] == "sk" and r["n"] == 20)
-    for net in nets:
-        found = [means["sk", 20, net, beta] for beta in betas]
-        cells = [f"{1e4 * m['relative_error']:.2g}; {m['ess_fraction']:.3f}" for m in found]
-        rows.append(f"| {net} | {' | '.join(cells)} | {found[0]['seconds']:.1f} |")
+    for n in sorted({n for system, n, *_ in means if system == "sk"}):
+        rows += ["", *_glass_rows(n, whole["result"]["rows"], means)]
     options, instances = whole["options"], max(m["instances"] for m in means.values())
     text = (
-        f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances and, "
-        f"after the semicolon, ess_fraction, {options['steps']} steps of {options['batch']} draws at each of 8 β "
+        f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances, beyond 20 spins "
+        f"from F_q of SK_2RSB, and, after the semicolon, ess_fraction, {options['steps']} steps of "
+        f"{options['batch']} draws at each of 8 β "
         f"({where(whole)})."
     )
     return "\n".join([*rows, "", text])
+
+
+def _glass_rows(n, rows, means):
+    """Return the table of SK of n spins: distances, published ones in brackets, and ess_fraction."""
+    betas = sorted({beta for system, size, _, beta in means if (system, size) == ("sk", n)})
+    yield f"| SK, {n} spins | {' | '.join(f'β = {beta:g}' for beta in betas)} | seconds |"
+    yield "|---" * (len(betas) + 2) + "|"
+    for net in dict.fromkeys(r["net"] for r in rows if (r["system"], r["n"]) == ("sk", n)):
+        found, known = [means["sk", n, net, beta] for beta in betas], PUBLISHED_GLASS.get((n, net))
+        cells = []
+        for k, m in enumerate(found):
+            other = f" ({known[k]:g})" if known else ""
+            cells.append(f"{1e4 * m['relative_error']:.2g}{other}; {m['ess_fraction']:.3f}")
+        yield f"| {net} | {' | '.join(cells)} | {found[0]['seconds']:.1f} |"
 
 
 def graph_nets():
