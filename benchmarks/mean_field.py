@@ -55,18 +55,10 @@ SK_NETS = {
     "cavity": CavitySampler,
 }
 COMPARISONS = ("SK_RS-random", "SK_1RSB-random", "MADE_23-long")
+GLASS_RATES = {20: 0.01, 50: 0.003, 100: 0.0003, 200: 0.0003}
+"""The more weights there are, the smaller the rate has to be, since the noise of each moves log q. Those of 100 spins
+and more are a first guess, which no recorded result uses yet."""
 GROUPS = ("curie-weiss", "sk-20", "sk-50", "sk-100", "sk-200")
-
-
-def budget(n, args):
-    """Return steps at each β, their learning rate and the draws of a measurement for SK of n spins.
-
-    The more weights there are, the smaller the rate has to be: the noise of each moves log q. For 100 spins and more
-    this is a first try, no recorded result uses it yet.
-    """
-    if n <= 50:
-        return args.steps, 0.01 if n == 20 else 0.003, args.draws
-    return args.steps, 0.0003, args.draws // 2
 
 
 def measured(sampler, target, n, rng, exact):
@@ -141,21 +133,22 @@ def sk_net(n, instance, net, args):
     start, rng = SK_NETS[name](energy, LADDER[0]), Rng(args.seed).child(net, n, instance)
     if net.endswith("-random"):
         start_at_random(start, rng.child("start"))
-    steps, rate, draws = budget(n, args)
-    plan = brisk(LADDER, steps=steps * (3 if net.endswith("-long") else 1), learning_rate=rate)
+    plan = brisk(LADDER, steps=args.steps * (3 if net.endswith("-long") else 1), learning_rate=GLASS_RATES[n])
     rows, objective = [], partial(reverse_kl, batch=args.batch)
     for sampler in train_along(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at_beta):
         if sampler.beta in SK_BETAS:
             target = Boltzmann(energy, sampler.beta)
             exact = exact_values(energy, sampler.beta).get("log_z")
-            row = measured(sampler, target, draws, rng.child("draws"), exact)
+            row = measured(sampler, target, args.draws, rng.child("draws"), exact)
             rows.append({"system": "sk", "n": n, "beta": sampler.beta, "net": net, "instance": instance} | row)
     return rows
 
 
 def nets_of(n):
-    """Return the nets that SK of n spins is given to: of 100 spins and more without the cavity, whose draw takes N³."""
-    return (*SK_NETS, *COMPARISONS) if n == 20 else tuple(SK_NETS) if n == 50 else tuple(SK_NETS)[:-1]
+    """Return the nets for SK of n spins: comparisons for 20 only, and the cavity, whose draw takes N³, up to 50."""
+    if n == 20:
+        return (*SK_NETS, *COMPARISONS)
+    return tuple(net for net in SK_NETS if n <= 50 or net != "cavity")
 
 
 def pieces(args):
@@ -179,6 +172,7 @@ def pieces(args):
 def rows_of(name, work, args):
     """Return the rows of a piece, from its file if there is one of the same settings."""
     settings = {key: getattr(args, key) for key in ("seed", "steps", "batch", "draws", "iterations")}
+    settings["glass_rates"] = {str(n): rate for n, rate in GLASS_RATES.items()}
     path = args.parts / f"{name}.json"
     if path.exists() and not args.quick:
         kept = json.loads(path.read_text())

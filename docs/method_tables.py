@@ -72,6 +72,23 @@ def free_energy():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def decimation():
+    """Return D per original spin of tori after every decimation, and what a state costs."""
+    whole = load("decimation")
+    rows = ["| L | decimations | spins left | 10⁴ D/N | 10⁴ exact | largest table | ms per state |", "|---" * 7 + "|"]
+    for row in whole["result"]["rows"]:
+        scale = 1e4 / row["size"] ** 2
+        exact = "—" if row["exact"] is None else f"{scale * row['exact']:.3f}"
+        divergence = compact(scale * row["divergence"], scale * row["error"]) + (
+            "" if row["reliable"] else " UNRELIABLE"
+        )
+        cells = [row["size"], row["step"], row["n_spins"], divergence, exact, f"2^{row['bits']}"]
+        rows.append(f"| {' | '.join(map(str, cells))} | {1e3 * row['seconds']:.2g} |")
+    states, (first, second) = whole["options"]["states"], whole["result"]["betas"]
+    text = f"Tori at β = {first:.4f} against {second:.4f}, {states} states of each, one thread"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def mean_field():
     """Return errors of the free energy, Curie–Weiss beside the published ones, and SK of 20 spins with ess."""
     whole = load("mean_field")

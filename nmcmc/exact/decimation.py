@@ -42,7 +42,7 @@ def decimated_log_ratios(energy: LatticeEnergy, betas: tuple[float, float], spin
 
     Of states at the first β, `analysis.information.relative_entropy` makes D(p_1‖p_2) of each: the flow of the relative
     entropy, which can only fall. The spins that are dropped are summed exactly (`log_z_given`): on tori up to 8×8 for
-    all steps, on 16×16 for two, on open lattices up to a width of 14 or more for all.
+    all steps, on 16×16 for two, on open lattices up to a width of 18 for all.
 
     Raises
     ------

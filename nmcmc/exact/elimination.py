@@ -15,7 +15,7 @@ from nmcmc.parallel import for_chunks
 from nmcmc.types import Floats, Ints, Spins
 
 MAX_BITS = 20
-"""The frontier may hold 2²⁰ settings: some 0.1 s for every site and configuration."""
+"""The frontier may hold 2²⁰ settings."""
 _TABLE, _LEAST_ROWS = 2**20, 8
 _RESCALE, _RANGE = 50.0, 600.0
 
@@ -25,7 +25,7 @@ def log_z_given(energy: PairwiseEnergy, beta: float, spins: Spins, given: Mask) 
 
     Spins of b enter a table of weights in the order of sites (on lattices along the cheaper axis), and leave it when
     all their neighbours in b have entered. Those in between, the *frontier*, cost 2^frontier numbers for each site and
-    configuration, about 5 ns each: of half a torus the shorter side plus one, of a torus of which nothing is given
+    configuration: of half a torus the shorter side plus one, of a torus of which nothing is given
     twice that. Every different field of a on b is summed once.
 
     Parameters
