@@ -29,13 +29,13 @@ def flow(size, args):
     """Return a row for each number of decimations of a torus."""
     energy, rng = LatticeEnergy(Lattice((size, size))), Rng(args.seed).child(size)
     update, length = SwendsenWang(Boltzmann(energy, BETAS[0])), args.states // CHAINS
-    chain = run(update, length, rng, observables={"E": energy}, n_chains=CHAINS, warmup=100, thin=THIN)
+    chain = run(update, length * THIN, rng, observables={"E": energy}, n_chains=CHAINS, warmup=100, thin=THIN)
     states, rows = chain.spins.reshape(-1, energy.n_spins), []
     here, there = (torus((size, size), beta) for beta in BETAS)
     for step in range(STEPS[size] + 1):
-        kept, began = kept_spins(energy.lattice, step), time.perf_counter()
+        kept, began = kept_spins(energy.lattice, step), time.process_time()
         first, second = (log_z_given(energy, beta, states, kept) for beta in BETAS)
-        seconds = (time.perf_counter() - began) / len(BETAS) / len(states)
+        seconds = (time.process_time() - began) / len(BETAS) / len(states)
         found = relative_entropy((second - first).reshape(CHAINS, length)).estimate()
         row = {"size": size, "step": step, "n_spins": int(kept.sum()), "bits": check_order(energy, BETAS[0], kept)}
         row |= {"divergence": found.value, "error": found.error, "reliable": found.reliable, "seconds": seconds}
