@@ -11,9 +11,12 @@ import numba as nb
 import numpy as np
 
 from nmcmc.kernels.simd import load, minimum, splat, store, where_less
-from nmcmc.kernels.simd_double import exp, log_cosh, log_sigmoid, magnitude, tanh
+from nmcmc.kernels.simd_double import exp, log_cosh, magnitude, tanh
+from nmcmc.kernels.simd_single import ZERO, log_sigmoid_and_slope, total
 
 LANES = 16
+GRADIENT_ROWS = 32
+"""Rows whose gradient is computed together: what their pairs need stays in the cache."""
 
 
 @nb.njit(cache=True, nogil=True)
@@ -81,44 +84,140 @@ def draw_own(spins, uniforms, couplings, fields, log_q):
 
 
 @nb.njit(cache=True, nogil=True)
-def _nested(x, inner, outer, sums, p):
-    """Return Σ_m a_m y_m of a pair, y_m = ln σ(b_m + w_m y_(m−1)) from y_(−1) = x; weights (levels + 1, pairs)."""
-    y = log_sigmoid(splat(inner[0, p]) + splat(outer[0, p]) * x)
-    total = splat(sums[0, p]) * y
-    for m in range(1, len(inner)):
-        y = log_sigmoid(splat(inner[m, p]) + splat(outer[m, p]) * y)
-        total = total + splat(sums[m, p]) * y
-    return total
+def draw_replica(spins, uniforms, couplings, fields, weights, log_q):
+    """Draw with logit_i = own_i x_ii + Σ_{l>i} [linear x_il + A_il(x_il) − A_il(−x_il)], A = −Σ_m a_m y_m nested.
 
-
-@nb.njit(cache=True, nogil=True)
-def draw_replica(spins, uniforms, couplings, fields, own, linear, shifts, slopes, sums, log_q):
-    """Draw with logit_i = own_i x_ii + Σ_{l>i} [linear x_il + A_il(x_il) − A_il(−x_il)], A of `_nested`.
+    y_m = ln σ(b_m + w_m y_(m−1)) from y_(−1) = x. Logits are computed in float32; what is drawn and log q follow from
+    them in float64, so that q is normalised to the last bit.
 
     Parameters
     ----------
     spins (batch, n) int8, log_q (batch,) : results. uniforms (batch, n) : the numbers that decide the spins.
-    couplings (n, n), fields (n,) : of the system. own (n,), linear (pairs,),
-    shifts, slopes, sums (levels + 1, pairs) : b, w and a of the nested functions.
+    couplings (n, n), fields (n,) float32 : of the system.
+    weights (2 + 3 levels, pairs or more) float32 : linear; b, w and a of every level; own_i in the last row.
     """
     n = len(fields)
-    x, logit, spin = np.empty(n * LANES), np.empty(LANES), np.empty(LANES)
-    product, total = np.empty(LANES), np.empty(LANES)
+    x, few, own_spin = np.empty(n * LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    logit, spin, product, total = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
     for begin in range(0, spins.shape[0], LANES):
-        _begin(fields, x, product, total)
+        product[:], total[:] = 1.0, 0.0
+        for l in range(n):
+            x[l * LANES : (l + 1) * LANES] = fields[l]
         first = 0
         for i in range(n):
-            for k in range(0, LANES, 8):
-                z = splat(own[i]) * load(x, i * LANES + k)
-                for l in range(i + 1, n):
-                    p, value = first + l - i - 1, load(x, l * LANES + k)
-                    z = z + splat(linear[p]) * value + _nested(value, shifts, slopes, sums, p)
-                    z = z - _nested(splat(0.0) - value, shifts, slopes, sums, p)
-                store(logit, k, z)
+            z = splat(weights[-1, i]) * load(x, i * LANES)
+            for l in range(i + 1, n):
+                p, value = first + l - i - 1, load(x, l * LANES)
+                z = z + splat(weights[0, p]) * value
+                z = z + _nested(splat(ZERO) - value, weights, p) - _nested(value, weights, p)
+            store(few, 0, z)
+            logit[:] = few
             first += n - i - 1
             _decide(logit, uniforms, begin, i, spins, spin, product, total)
-            _add_couplings(couplings, i, spin, x)
+            own_spin[:] = spin
+            for l in range(i + 1, n):
+                store(x, l * LANES, load(x, l * LANES) + splat(couplings[i, l]) * load(own_spin, 0))
         _end(begin, product, total, log_q)
+
+
+@nb.njit(cache=True, nogil=True)
+def _nested(x, weights, p):
+    """Return Σ_m a_m y_m of pair p."""
+    y, found = x, splat(ZERO)
+    for m in range((len(weights) - 2) // 3):
+        y, _ = log_sigmoid_and_slope(splat(weights[1 + 3 * m, p]) + splat(weights[2 + 3 * m, p]) * y)
+        found = found + splat(weights[3 + 3 * m, p]) * y
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
+def gradient_replica(spins, factors, couplings, fields, weights, gradient):
+    """Write the gradient of Σ_b factors_b log q(s_b) with respect to the weights of `draw_replica`.
+
+    Parameters
+    ----------
+    spins (batch ≤ GRADIENT_ROWS, n) int8, factors (batch,) float32. couplings, fields, weights : as in `draw_replica`.
+    gradient : float32, of the shape of the weights.
+    """
+    n, n_levels, rows = len(fields), (len(weights) - 2) // 3, GRADIENT_ROWS
+    x, spin, factor = np.empty(n * rows, np.float32), np.ones(rows, np.float32), np.zeros(rows, np.float32)
+    slope, chain = np.empty(rows, np.float32), np.empty(2 * rows, np.float32)
+    kept = np.empty(n * n_levels * 4 * rows, np.float32)
+    factor[: len(factors)] = factors
+    for l in range(n):
+        x[l * rows : (l + 1) * rows] = fields[l]
+    first = 0
+    for i in range(n):
+        for b in range(len(spins)):
+            spin[b] = spins[b, i]
+        own = splat(ZERO)
+        for k in range(0, rows, 16):
+            s, mine = load(spin, k), load(x, i * rows + k)
+            z = splat(weights[-1, i]) * mine + _logit_and_parts(x, weights, first, i, n, k, kept)
+            _, missed = log_sigmoid_and_slope(s * z)
+            change = load(factor, k) * s * missed
+            store(slope, k, change)
+            own = own + change * mine
+        gradient[-1, i] = total(own)
+        for l in range(i + 1, n):
+            _gradient_of_pair(x, weights, first + l - i - 1, l, slope, chain, kept, gradient)
+            for k in range(0, rows, 16):
+                store(x, l * rows + k, load(x, l * rows + k) + splat(couplings[i, l]) * load(spin, k))
+        first += n - i - 1
+
+
+@nb.njit(cache=True, nogil=True)
+def _place(l, n_levels, m, side, k):
+    """Return where y_m of x_il (side 0) or −x_il (side 1) is kept; its slope σ(−z_m) is GRADIENT_ROWS further on."""
+    return ((l * n_levels + m) * 2 + side) * 2 * GRADIENT_ROWS + k
+
+
+@nb.njit(cache=True, nogil=True)
+def _logit_and_parts(x, weights, first, i, n, k, kept):
+    """Return the sum over l of a logit of sixteen rows, and keep what its gradient needs."""
+    n_levels, z = (len(weights) - 2) // 3, splat(ZERO)
+    for l in range(i + 1, n):
+        p, value = first + l - i - 1, load(x, l * GRADIENT_ROWS + k)
+        z = z + splat(weights[0, p]) * value
+        for side in range(2):
+            y = value if side == 0 else splat(ZERO) - value
+            for m in range(n_levels):
+                at = _place(l, n_levels, m, side, k)
+                y, slope = log_sigmoid_and_slope(splat(weights[1 + 3 * m, p]) + splat(weights[2 + 3 * m, p]) * y)
+                store(kept, at, y)
+                store(kept, at + GRADIENT_ROWS, slope)
+                part = splat(weights[3 + 3 * m, p]) * y
+                z = z - part if side == 0 else z + part
+    return z
+
+
+@nb.njit(cache=True, nogil=True)
+def _gradient_of_pair(x, weights, p, l, slope, chain, kept, gradient):
+    """Write the gradient for the weights of pair p = (i, l), from the slope of the loss in logit_i, by the chain rule."""
+    n_levels, rows, zero = (len(weights) - 2) // 3, GRADIENT_ROWS, splat(ZERO)
+    linear = zero
+    for k in range(0, rows, 16):
+        linear = linear + load(slope, k) * load(x, l * rows + k)
+        store(chain, k, zero)
+        store(chain, rows + k, zero)
+    gradient[0, p] = total(linear)
+    for m in range(n_levels - 1, -1, -1):
+        shifts, slopes, sums = zero, zero, zero
+        for side in range(2):
+            for k in range(0, rows, 16):
+                at = _place(l, n_levels, m, side, k)
+                outer = load(slope, k) if side == 1 else zero - load(slope, k)
+                if m > 0:
+                    inner = load(kept, _place(l, n_levels, m - 1, side, k))
+                else:
+                    inner = load(x, l * rows + k) if side == 0 else zero - load(x, l * rows + k)
+                sums = sums + outer * load(kept, at)
+                above = (load(chain, side * rows + k) + splat(weights[3 + 3 * m, p])) * load(kept, at + rows)
+                shifts = shifts + outer * above
+                slopes = slopes + outer * above * inner
+                store(chain, side * rows + k, above * splat(weights[2 + 3 * m, p]))
+        gradient[1 + 3 * m, p], gradient[2 + 3 * m, p] = total(shifts), total(slopes)
+        gradient[3 + 3 * m, p] = total(sums)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -54,6 +54,20 @@ class FieldSampler(IncrementalSampler):
         value: Tensor = _Sliced.apply(self, self._inputs(spins), *self.parameters())  # type: ignore[no-untyped-call]
         return value
 
+    def gradient(self, spins: Tensor, factors: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of Σ_b factors_b log q(s_b) for every parameter, None for one that is frozen."""
+        parameters = list(self.parameters())
+        trained = [p for p in parameters if p.requires_grad]
+        total = [torch.zeros_like(p) for p in trained]
+        rows = max(8, 2 * SLICE_PAIRS // self.n_spins**2)
+        for part, slope in zip(torch.split(spins, rows), torch.split(factors, rows), strict=True):
+            with torch.enable_grad():
+                value = log_prob_of_logits(self.logits(part), part)
+            for whole, piece in zip(total, torch.autograd.grad(value, trained, slope), strict=True):
+                whole += piece
+        gradients = iter(total)
+        return tuple(next(gradients) if p.requires_grad else None for p in parameters)
+
     def own_fields(self, spins: Tensor) -> Tensor:
         """Return x_ii (batch, n_spins) for float32 spins ±1."""
         return spins @ self.couplings.triu(1) + self.fields
@@ -65,27 +79,17 @@ class FieldSampler(IncrementalSampler):
 
 
 class _Sliced(torch.autograd.Function):
-    """log q(s) whose gradient passes through `FieldSampler.logits` a slice of rows at a time."""
+    """log q(s) whose gradient is `FieldSampler.gradient`, not that of every operation."""
 
     @staticmethod
     def forward(ctx: Any, sampler: FieldSampler, inputs: Tensor, *parameters: Tensor) -> Tensor:
-        ctx.sampler, ctx.parameters = sampler, parameters
+        ctx.sampler = sampler
         ctx.save_for_backward(inputs)
         return sampler.log_prob(inputs)  # the kernel's: nothing in here asks for a gradient
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        inputs: Tensor = ctx.saved_tensors[0]
-        trained = [p for p in ctx.parameters if p.requires_grad]
-        total = [torch.zeros_like(p) for p in trained]
-        rows = max(8, 2 * SLICE_PAIRS // ctx.sampler.n_spins**2)
-        for part, slope in zip(torch.split(inputs, rows), torch.split(slopes[0], rows), strict=True):
-            with torch.enable_grad():
-                value = log_prob_of_logits(ctx.sampler.logits(part), part)
-            for whole, piece in zip(total, torch.autograd.grad(value, trained, slope), strict=True):
-                whole += piece
-        gradients = iter(total)
-        return None, None, *(next(gradients) if p.requires_grad else None for p in ctx.parameters)
+        return None, None, *ctx.sampler.gradient(ctx.saved_tensors[0], slopes[0])
 
 
 class OneParameterSampler(FieldSampler):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.samplers.incremental import Kernel, as_array
 from nmcmc.samplers.partial_fields import FieldSampler
 
 logsigmoid = nn.functional.logsigmoid
+Array: TypeAlias = NDArray[np.float32]
 
 
 class ReplicaSampler(FieldSampler):
@@ -78,12 +82,45 @@ class ReplicaSampler(FieldSampler):
         """Return the compiled draw with the present weights."""
         from nmcmc.kernels import partial_fields as kernel
 
-        couplings, fields, factor = self.energy.coupling_matrix, self.energy.fields, 2 * self.beta
-        own, linear = factor * as_array(self.own), factor * as_array(self.linear)
-        shifts, slopes, sums = as_array(self.shifts), as_array(self.slopes), -as_array(self.sums)
-        shifts[0], slopes[0] = factor * shifts[0], factor * slopes[0]
-        weights = own, linear, shifts, slopes, sums
-        return lambda spins, uniforms, log_q: kernel.draw_replica(spins, uniforms, couplings, fields, *weights, log_q)
+        system, weights = self._arrays()
+        return lambda spins, uniforms, log_q: kernel.draw_replica(spins, uniforms, *system, weights, log_q)
+
+    def gradient(self, spins: Tensor, factors: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradient of Σ_b factors_b log q(s_b) for every parameter, compiled, on a CPU.
+
+        Slices of rows are summed in their order, so that it does not depend on the number of threads.
+        """
+        from nmcmc.kernels import partial_fields as kernel
+
+        system, weights = self._arrays()
+        rows, given = kernel.GRADIENT_ROWS, spins.to(torch.int8).numpy()
+        parts = np.zeros((-(-len(given) // rows), *weights.shape), np.float32)
+        by_row = factors.to(torch.float32).numpy()
+
+        def work(start: int, stop: int) -> None:
+            for k in range(start, stop):
+                here = slice(k * rows, (k + 1) * rows)
+                kernel.gradient_replica(given[here], by_row[here], *system, weights, parts[k])
+
+        for_chunks(work, len(parts))
+        found = self._scale(torch.from_numpy(parts.sum(axis=0)))
+        pairs, levels = found[:, : self.linear.numel()], found[1:-1].reshape(self.levels + 1, 3, -1)
+        shifts, slopes, sums = (levels[:, k, : self.linear.numel()] for k in range(3))
+        return found[-1, : self.n_spins], pairs[0], shifts, slopes, sums
+
+    def _scale(self, rows: Tensor) -> Tensor:
+        """Return rows of a kernel's weights, linear, (shift, slope, sum) of each level, own, in units of 2β or back."""
+        rows[[0, 1, 2, -1]] *= 2 * self.beta
+        return rows
+
+    @torch.no_grad()
+    def _arrays(self) -> tuple[tuple[Array, Array], Array]:
+        """Return couplings and fields, and all weights as `kernels.partial_fields.draw_replica` takes them."""
+        n_pairs, levels = self.linear.numel(), torch.stack((self.shifts, self.slopes, self.sums), dim=1)
+        weights = torch.zeros(3 * self.levels + 5, max(n_pairs, self.n_spins))
+        weights[0, :n_pairs], weights[-1, : self.n_spins] = self.linear, self.own
+        weights[1:-1, :n_pairs] = levels.reshape(-1, n_pairs)
+        return (self.couplings.numpy(), self.fields.numpy()), self._scale(weights).numpy()
 
 
 class CavitySampler(FieldSampler):
