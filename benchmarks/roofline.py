@@ -10,7 +10,6 @@ it takes peak rates from data sheets. It says what is possible, not what was see
 """
 
 import time
-from pathlib import Path
 
 import numba as nb
 import numpy as np
@@ -219,31 +218,6 @@ def main():
         },
     }
     record("roofline", result, args)
-    if not args.quick:
-        plot(result, Path(__file__).parent / "results" / "roofline.png")
-
-
-def plot(result, path):
-    """Draw the parts of a 128×128 draw beside the floor, and the model against L."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    spent = {name: 1e6 * t["median"] for name, t in result["seconds"].items()}
-    parts = {
-        name: t for name, t in spent.items() if name.startswith("net ") or name in ("uniforms", "leaves", "energies")
-    }
-    left.barh([name.rsplit("_", 1)[0] for name in parts], list(parts.values()))
-    left.axvline(1e6 * result["floor_seconds"], color="k", linestyle=":", label="floor of the whole draw")
-    left.set(xlabel="µs per configuration, 128×128")
-    left.invert_yaxis()
-    left.legend(fontsize=7)
-    rows = result["model"]["rows"]
-    for name in ("this core", *GPUS):
-        right.loglog([int(e) for e in rows], [row[name] for row in rows.values()], marker="o", label=name)
-    right.set(xlabel="L", ylabel="seconds per configuration (model)")
-    right.legend(fontsize=7)
-    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":

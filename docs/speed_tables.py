@@ -23,16 +23,27 @@ def incremental_sampling():
 
 def cost_per_sample():
     whole = load("cost_per_sample")
-    rows = [
-        "| lattice, β_c | draws per second | 2 τ_int neural | 2 τ_int Wolff | neural / Wolff, per effective sample |",
-        "|---|---|---|---|---|",
+    titles = [
+        *("lattice, β_c", "draws per second", "2 τ_int neural", "2 τ_int Wolff"),
+        *("neural / Wolff, per effective sample", "training, s", "paid for after effective samples"),
     ]
+    rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in whole["result"]["rows"]:
         taus = [max(row["tau_int"][kind].values(), key=lambda tau: tau["value"]) for kind in ("neural", "wolff")]
-        cells = [compact(2 * tau["value"], 2 * tau["error"]) for tau in taus]
-        ratio = compact(row["ratio_neural_over_wolff"], row["ratio_error"])
-        rows.append(f"| {row['lattice']} | {row['draws_per_second']:.0f} | {' | '.join(cells)} | {ratio} |")
-    text = "Seconds per update times 2 τ_int, the worse of E and m², one thread, training not counted"
+        even = row["effective_samples_to_break_even"]
+        cells = [
+            row["lattice"],
+            f"{row['draws_per_second']:.0f}",
+            *(compact(2 * tau["value"], 2 * tau["error"]) for tau in taus),
+            compact(row["ratio_neural_over_wolff"], row["ratio_error"]),
+            f"{row['training_seconds_of_one_core']:.0f}",
+            "never" if even is None else f"{even:.1e}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    text = (
+        "Seconds per update times 2 τ_int, the worse of E and m², one thread. Training, of one core and with that of "
+        "the models that it took nets from, counts in the last column only"
+    )
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
