@@ -2,8 +2,9 @@
 
 One thread, the shipped model. Measured in rounds that alternate: the rate of float32 matrix products (large squares by
 torch and by numpy, and the shapes of the line nets by torch), of a loop of nothing but multiply-adds in registers, the
-memory bandwidth, and the parts of a draw. Multiply-adds and bytes are counted from the model's own nets and leaves. The
-floor is multiply-adds over the rate of the faster square product plus bytes over the bandwidth.
+memory bandwidth, and the parts of a draw, piece by piece as the sampler draws. Multiply-adds and bytes are counted from
+the model's own nets and leaves. The floor is multiply-adds over the rate of the faster square product plus bytes over
+the bandwidth.
 
 The model of larger lattices and of GPUs scales what is measured here by counts; on GPUs, which nmcmc has never run on,
 it takes peak rates from data sheets. It says what is possible, not what was seen.
@@ -11,6 +12,7 @@ it takes peak rates from data sheets. It says what is possible, not what was see
 
 import os
 import time
+from functools import partial
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numba as nb
@@ -21,7 +23,7 @@ from record import note, parser, record
 
 from nmcmc.kernels.simd import load, splat, store
 from nmcmc.random import Rng
-from nmcmc.samplers.hierarchical.sampler import PIECE
+from nmcmc.samplers.hierarchical.sampler import PAD, PIECE
 from nmcmc.samplers.pretrained import load_pretrained
 from nmcmc.updates.independence import Independence
 
@@ -103,36 +105,49 @@ def yardsticks(sampler, seed):
     return jobs
 
 
-def draw_parts(sampler, target, n, seed):
-    """Return the parts of drawing n configurations and of the chain that takes them: name → (function, n)."""
-    rng, whole = Rng(seed), sampler.whole
-    uniforms, update = rng.uniform((n, sampler.n_spins)), Independence(sampler, target)
-    spins = sampler.sample(n, rng).spins
-    state = update.init(spins[:1].numpy())
-    jobs = {"uniforms": lambda: rng.uniform((n, sampler.n_spins))}
+def whole_jobs(sampler, target, n, seed):
+    """Return a draw of n configurations and the steps of a chain that take as many: name → (function, n)."""
+    rng, update = Rng(seed), Independence(sampler, target)
+    state = update.init(sampler.sample(1, rng).spins.numpy())
+    return {"draw": (lambda: sampler.sample(n, rng), n), "chain": (lambda: update.block(state, rng, n), n)}
+
+
+def parts_of_piece(sampler, target, rng):
+    """Draw PIECE configurations part by part, as the sampler does, and return the seconds per configuration of each."""
+    whole, n, spent = sampler.whole, sampler.n_spins, {}
+
+    def clocked(name, work):
+        begin = time.process_time()
+        result = work()
+        spent[name] = (time.process_time() - begin) / PIECE
+        return result
+
+    uniforms = clocked("uniforms", lambda: rng.uniform((PIECE, n), pad=PAD))
+    drawn = torch.empty(uniforms.shape, dtype=torch.int8)
     for group in whole.parts.lines:
         net = whole.net(group)
-        jobs[f"net {group.region.key}"] = lambda g=group, net=net: net.draw(spins, g.border, g.line, uniforms)
-    jobs |= {
-        "leaves": lambda: whole.draw_leaves(spins, uniforms),
-        "leaves, log Z alone": lambda: whole.log_z_leaves(spins),
-        "energies": lambda: (sampler.energy(spins), whole.line_energy(spins), target.log_density(spins)),
-        "draw": lambda: sampler.sample(n, rng),
-        "chain": lambda: update.block(state, rng, n),
-    }
-    return {name: (job, n) for name, job in jobs.items()}
+        clocked(f"net {group.region.key}", lambda g=group, net=net: net.draw(drawn, g.border, g.line, uniforms))
+    clocked("leaves", lambda: whole.draw_leaves(drawn, uniforms))
+    spins = drawn[:, :n].contiguous()
+    clocked("energies", lambda: (sampler.energy(spins), whole.line_energy(spins), target.log_density(spins)))
+    clocked("leaves, log Z alone", lambda: whole.log_z_leaves(spins))
+    return spent
 
 
 @torch.no_grad()
-def measure(jobs, repeats):
-    """Return the median and least seconds per unit of work of every job, rounds alternating."""
-    times = {name: [] for name in jobs}
+def measure(jobs, parts, pieces, repeats):
+    """Return the median and least seconds per unit of work of the parts of a piece and of all jobs, in alternation."""
+    times = {}
     for number in range(-1, repeats):
+        drawn = [parts() for _ in range(pieces)]
+        spent = {name: float(np.mean([piece[name] for piece in drawn])) for name in drawn[0]}
         for name, (work, amount) in jobs.items():
             begin = time.process_time()
             work()
-            if number >= 0:
-                times[name].append((time.process_time() - begin) / amount)
+            spent[name] = (time.process_time() - begin) / amount
+        if number >= 0:
+            for name, seconds in spent.items():
+                times.setdefault(name, []).append(seconds)
         note(f"repeat {number + 1}/{repeats}")
     return {name: {"median": float(np.median(t)), "fastest": float(min(t))} for name, t in times.items()}
 
@@ -198,7 +213,9 @@ def main():
     sampler, target = load_pretrained("ising2d-128-critical")
     found = counts(sampler)
     machine = yardsticks(sampler, args.seed)
-    seconds = measure(machine | draw_parts(sampler, target, args.batch, args.seed), args.repeats)
+    parts = partial(parts_of_piece, sampler, target, Rng(args.seed).child("parts"))
+    jobs = machine | whole_jobs(sampler, target, args.batch, args.seed)
+    seconds = measure(jobs, parts, max(1, args.batch // PIECE), args.repeats)
     adds, spent = sum(found["nets"].values()), {n: t["median"] for n, t in seconds.items()}
     product = max(1 / spent[name] for name in machine if name.startswith("square product"))
     registers = 1 / spent["multiply-adds in registers"]

@@ -101,23 +101,26 @@ def roofline():
     """Return the parts of a 128×128 draw."""
     whole = load("roofline")
     found = whole["result"]
-    adds, products = found["multiply_adds"], {n: r for n, r in found["rates"].items() if n.startswith("square product")}
-    product, listed = max(products.values()), ", ".join(f"{n} {r / 1e9:.0f} G per second" for n, r in products.items())
-    rows = ["| part | µs, median | µs, fastest | multiply-adds | of the product rate |", "|---|---|---|---|---|"]
-    for name, t in found["seconds"].items():
-        n = adds["by_net"].get(name.removeprefix("net "))
-        share = f"{100 * n / t['median'] / product:.0f} %" if n else "—"
-        label = name.rsplit("_", 1)[0] if n else name
-        rows.append(
-            f"| {label} | {1e6 * t['median']:.2f} | {1e6 * t['fastest']:.2f} | {f'{n:.3g}' if n else '—'} | {share} |"
-        )
+    adds = found["multiply_adds"]
+    counts = adds["by_net"] | {"all nets": adds["nets"], "leaves": adds["leaves"]}
+    products = {name: rate for name, rate in found["rates"].items() if name.startswith("square product")}
+    spent = {name.removeprefix("net "): t["median"] for name, t in found["seconds"].items()}
+    spent["all nets"] = sum(spent[name] for name in adds["by_net"])
+    names = ("uniforms", *adds["by_net"], "all nets", "leaves", "energies", "draw", "chain", "leaves, log Z alone")
+    rows = ["| part | µs | of the draw | multiply-adds | of the product rate |", "|---|---|---|---|---|"]
+    for name in names:
+        n, t = counts.get(name), spent[name]
+        label = f"net {name.rsplit('_', 1)[0]}" if name in adds["by_net"] else name
+        work = f"{n:.3g} | {100 * n / t / max(products.values()):.0f} %" if n else "— | —"
+        rows.append(f"| {label} | {1e6 * t:.2f} | {100 * t / spent['draw']:.0f} % | {work} |")
+    rates = {"all nets": adds["nets"] / spent["all nets"], **products}
+    rates["a loop in registers"] = found["rates"]["multiply-adds in registers"]
+    listed = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in rates.items())
     text = (
-        f"Per configuration, one thread. Nets: {adds['nets']:.3g} multiply-adds, at "
-        f"{100 * found['nets_fraction_of_product_rate']:.0f} % of the rate of the fastest large float32 matrix product "
-        f"({listed}) and {100 * found['nets_fraction_of_register_rate']:.0f} % of that of a loop in registers "
-        f"({found['rates']['multiply-adds in registers'] / 1e9:.0f} G per second). Leaves: "
-        f"{adds['leaves']:.3g} multiply-adds. Floor: {1e6 * found['floor_seconds']:.0f} µs at the rate of the product "
-        f"and {found['rates']['memory'] / 1e9:.0f} GB/s; a draw takes {found['draw_over_floor']:.2f} times as long"
+        f"Per configuration, one thread, medians. 10⁹ multiply-adds per second: {listed}. Floor: "
+        f"{1e6 * found['floor_seconds']:.0f} µs, all multiply-adds at the rate of the fastest product and "
+        f"{found['bytes'] / 1e3:.0f} kB at {found['rates']['memory'] / 1e9:.0f} GB/s; a draw takes "
+        f"{found['draw_over_floor']:.2f} times as long"
     )
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
