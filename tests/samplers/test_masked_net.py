@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -7,7 +8,10 @@ from perturbed import perturbed
 
 from nmcmc.exact.enumeration import all_states
 from nmcmc.kernels import masked_net as kernel
+from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical.block import gather
 from nmcmc.samplers.masked_net import MaskedNet, log_prob_of_logits
+from nmcmc.samplers.pretrained import load_pretrained
 
 SIZES = [(0, 1), (1, 1), (0, 6), (5, 4), (30, 15), (2, 33)]
 
@@ -80,6 +84,17 @@ def test_kernel_torch_path_and_log_prob_agree(n_border, n_line, depth, biases, w
     np.testing.assert_allclose(log_q, log_prob_of(net, first, border, line), rtol=1e-5, atol=1e-6)
     assert torch.equal(first, second)
     assert log_q.dtype == torch.float64
+
+
+def test_log_q_of_a_trained_net_s_draw_is_that_in_double_precision_to_one_in_a_million():
+    sampler, _ = load_pretrained("ising2d-64-critical")
+    spins, uniforms = torch.zeros((64, sampler.n_spins), dtype=torch.int8), Rng(1).uniform((64, sampler.n_spins))
+    for group in sampler.whole.parts.lines:
+        net = sampler.whole.net(group)
+        log_q = net.draw(spins, group.border, group.line, uniforms)
+        inputs = gather(spins, group).double()
+        exact = copy.deepcopy(net).double().log_prob(inputs).detach()
+        np.testing.assert_allclose(log_q.ravel(), exact, rtol=1e-6)
 
 
 def test_a_fresh_net_is_its_skip_connection():
