@@ -172,7 +172,8 @@ class HierarchicalSampler(nn.Module):
             drawn = torch.empty(uniforms.shape, dtype=torch.int8, device=self.device)
             log_q = self.whole.draw_lines(drawn, uniforms)
             log_z = self.whole.draw_leaves(drawn, uniforms)
-            piece = spins[rows].copy_(drawn[:, : self.n_spins])
+            piece = spins[rows]
+            _copy(drawn[:, : self.n_spins], piece)
             log_prob[rows] = log_q + (self._log_density_leaves(piece) - log_z)
 
         self._in_pieces(fill, n, rng)
@@ -283,6 +284,14 @@ def _untouched(n: int, n_spins: int, device: torch.device) -> Tensor:
     if device.type == "cpu":
         return torch.from_numpy(np.empty((n, n_spins), dtype=np.int8))
     return torch.empty((n, n_spins), dtype=torch.int8, device=device)
+
+
+def _copy(source: Tensor, into: Tensor) -> None:
+    """Copy in this thread alone: on a CPU torch would wake threads of its own, which get in the way of ours."""
+    if into.device.type == "cpu":
+        into.numpy()[:] = source.numpy()
+    else:
+        into.copy_(source)
 
 
 def _places(region: Region, cut: Cut) -> Ints:
