@@ -12,8 +12,8 @@ import time
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 import torch
-from product import square_products
 from record import note, parser, record
+from yardsticks import square_products
 
 from nmcmc.energies.boltzmann import BETA_CRITICAL
 from nmcmc.energies.lattice import Lattice, LatticeEnergy

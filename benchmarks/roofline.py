@@ -15,13 +15,11 @@ import time
 from functools import partial
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-import numba as nb
 import numpy as np
 import torch
-from product import square_products
 from record import note, parser, record
+from yardsticks import FMA, multiply_adds, square_products, word_sum
 
-from nmcmc.kernels.simd import load, splat, store
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import PAD, PIECE
 from nmcmc.samplers.pretrained import load_pretrained
@@ -36,27 +34,6 @@ GPUS = {
 """Peak rates per second without tensor cores (a multiply-add is two operations) and of memory."""
 GPU_BATCH, GPU_SHARE, GPU_STEP = 4096, 0.3, 5e-6
 """Assumed: configurations at once, fraction of peak, seconds per step that must wait for the one before."""
-
-
-@nb.njit(nogil=True)
-def multiply_adds(x, steps):
-    """Make 192 multiply-adds a step on x (80,) float32, in twelve independent chains."""
-    a0, a1, a2, a3 = load(x, 0), load(x, 16), load(x, 32), load(x, 48)
-    b0, b1, b2, b3, c0, c1, c2, c3 = a0, a1, a2, a3, a0, a1, a2, a3
-    s, t = splat(np.float32(0.999)), load(x, 64)
-    for _ in range(steps):
-        a0, a1, a2, a3 = a0 * s + t, a1 * s + t, a2 * s + t, a3 * s + t
-        b0, b1, b2, b3 = b0 * s + t, b1 * s + t, b2 * s + t, b3 * s + t
-        c0, c1, c2, c3 = c0 * s + t, c1 * s + t, c2 * s + t, c3 * s + t
-    store(x, 0, a0 + a1 + a2 + a3 + (b0 + b1 + b2 + b3) + (c0 + c1 + c2 + c3))
-
-
-@nb.njit(nogil=True)
-def word_sum(words):
-    total = np.uint64(0)
-    for word in words:
-        total += word
-    return total
 
 
 def net_multiply_adds(n_border, n_line, width):
@@ -92,7 +69,7 @@ def yardsticks(sampler, seed):
     generator = Rng(seed).torch_generator()
     words, x = np.ones(WORDS, dtype=np.uint64), np.ones(80, dtype=np.float32)
     jobs = square_products(seed) | {
-        "multiply-adds in registers": (lambda: multiply_adds(x, FMA_STEPS), 192 * FMA_STEPS),
+        "multiply-adds in registers": (lambda: multiply_adds(x, FMA_STEPS), FMA * FMA_STEPS),
         "memory": (lambda: word_sum(words), words.nbytes),
     }
     for net in sampler.nets.values():
