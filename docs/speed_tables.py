@@ -81,9 +81,15 @@ def cores():
     whole = load("cores")
     found = dict(whole["result"])
     threads = found.pop("threads")
-    rows = [f"| | speed-up by {threads} threads | of the fastest rounds |", "|---|---|---|"]
-    rows += [f"| {name} | {row['ratio']:.2f} | {row['ratio_of_fastest']:.2f} |" for name, row in found.items()]
-    return "\n".join([*rows, "", f"On the clock, rounds alternating ({where(whole)})."])
+    rows = [
+        f"| | ms, one thread | ms, {threads} threads | speed-up | of the fastest rounds |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in found.items():
+        times = f"{1e3 * row['seconds_one_thread']:.1f} | {1e3 * row['seconds']:.1f}"
+        rows.append(f"| {name} | {times} | {row['ratio']:.2f} | {row['ratio_of_fastest']:.2f} |")
+    text = f"On the clock, rounds alternating; {whole['options']['batch']} draws, and as many steps of the neural chain"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
 def start():
