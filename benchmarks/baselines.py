@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from record import note, parser, record
 from wolff import equilibrated, ours as our_wolff, theirs as their_wolff
+from yardsticks import word_sum
 
 from nmcmc.energies.boltzmann import BETA_CRITICAL, Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
@@ -69,14 +70,6 @@ def plain_clusters(spins, stack, generator, chance, clusters):
                     top += 1
                     flipped += 1
     return flipped
-
-
-@nb.njit
-def word_sum(words):
-    total = np.uint64(0)
-    for word in words:
-        total += word
-    return total
 
 
 def stepped(update, spins, seed, per_step):

@@ -1,7 +1,8 @@
 """How much faster are several threads than one: draws of the shipped 128×128 model, its chain, Metropolis, Wolff?
 
 Seconds on the clock, with one thread and with --threads in turn; the ratio is the median over rounds of neighbours.
-The same random numbers make the same configurations, whatever the number of threads.
+The same random numbers make the same configurations, whatever the number of threads. A loop of multiply-adds in
+registers, which threads share without any loss, shows how many cores the machine had to give while this ran.
 """
 
 import time
@@ -9,9 +10,11 @@ import time
 import numpy as np
 import torch
 from record import note, parser, record
+from yardsticks import multiply_adds
 
 from nmcmc.energies.boltzmann import BETA_CRITICAL, Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.samplers.pretrained import load_pretrained
 from nmcmc.updates.checkerboard import CheckerboardMetropolis
@@ -20,6 +23,7 @@ from nmcmc.updates.run import random_start
 from nmcmc.updates.wolff import Wolff
 
 CHAINS = 4
+FMA_ROWS, FMA_STEPS = 8, 500_000
 
 
 def stepped(update, start, steps, rng):
@@ -33,6 +37,17 @@ def stepped(update, start, steps, rng):
     return repeat
 
 
+def in_registers():
+    """Return a function that makes multiply-adds in threads and touches no memory."""
+    x = np.ones((FMA_ROWS, 80), dtype=np.float32)
+
+    def rows(start, stop):
+        for row in x[start:stop]:
+            multiply_adds(row, FMA_STEPS)
+
+    return lambda: for_chunks(rows, FMA_ROWS)
+
+
 def jobs(batch, seed):
     """Return what is timed: name → function."""
     sampler, target = load_pretrained("ising2d-128-critical")
@@ -44,6 +59,7 @@ def jobs(batch, seed):
         "neural chain": stepped(Independence(sampler, target), small, batch // CHAINS, rng.child("neural")),
         "Metropolis, 512×512": stepped(CheckerboardMetropolis(torus, sweeps=200), large, 4, rng.child("metropolis")),
         "Wolff, 128×128": stepped(Wolff(target, clusters=500), small, 1, rng.child("wolff")),
+        "multiply-adds in registers": in_registers(),
     }
 
 

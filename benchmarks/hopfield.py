@@ -2,10 +2,8 @@
 
 Heat bath at temperature 1/β from a stored pattern, --sweeps sweeps of --chains chains for each load α = P/N and each
 β; the overlap m = Σ ξ_i s_i/N is the mean of the second half. Infinitely large systems at T = 0 lose their patterns at
-α = 0.138 (Amit, Gutfreund, Sompolinsky 1985). Writes results/hopfield.json and hopfield.png.
+α = 0.138 (Amit, Gutfreund, Sompolinsky 1985).
 """
-
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,22 +40,6 @@ def retrieval(n, load, beta, sweeps, chains, seed):
     }
 
 
-def plot(rows, path):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4))
-    axes = figure.add_subplot()
-    for beta in BETAS:
-        same = [row for row in rows if row["beta"] == beta]
-        x, y, error = ([row[name] for row in same] for name in ("load", "overlap", "error"))
-        axes.errorbar(x, y, error, marker="o", capsize=2, label=f"T = {1 / beta:g}")
-    axes.axvline(0.138, color="grey", linestyle=":", label="α_c at T = 0, N → ∞")
-    axes.set_xlabel("load α = P/N")
-    axes.set_ylabel("overlap with the stored pattern")
-    axes.legend()
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-
-
 def main():
     options = parser(__doc__)
     options.add_argument("--n-spins", type=int, default=500)
@@ -73,8 +55,6 @@ def main():
             rows.append(retrieval(args.n_spins, load, beta, args.sweeps, args.chains, args.seed))
         note(f"beta {beta}: " + ", ".join(f"{row['overlap']:.3f}" for row in rows[-len(LOADS) :]))
     record("hopfield", {"rows": rows, "critical_load": 0.138}, args)
-    if not args.quick:
-        plot(rows, Path(__file__).parent / "results" / "hopfield.png")
 
 
 if __name__ == "__main__":

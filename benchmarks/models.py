@@ -10,7 +10,7 @@ import datetime
 import json
 from pathlib import Path
 
-from record import ROOT, machine, note, parser, record
+from record import machine, note, parser, record
 
 from nmcmc.experiment import summary as numbers
 from nmcmc.experiment.build import observables
@@ -121,36 +121,6 @@ def tau_of(entry):
     return {"value": entry["tau_int"], "error": entry["tau_int_error"]}
 
 
-def plot(cards, path):
-    """Draw ess_fraction and τ_int of E against L, beside what others published."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    curves = {"nmcmc, β_c": [], "nmcmc, β = 0.44": []}
-    for card in sorted(cards.values(), key=lambda card: card["parameters"]):
-        curves["nmcmc, β = 0.44" if card["beta"] == 0.44 else "nmcmc, β_c"].append(
-            (
-                int(card["lattice"].split("x")[0]),
-                card["ess_fraction"]["value"],
-                card["tau_int"]["energy_per_spin"]["value"],
-            )
-        )
-    published = json.loads((ROOT / "benchmarks" / "published.json").read_text())
-    for name in ("HAN", "RiGCS"):
-        entries = {int(extent): entry for extent, entry in published[name].items() if extent.isdigit()}
-        curves[f"{name}, β = 0.44"] = [(e, entry["ess"], entry.get("tau", [None])[0]) for e, entry in entries.items()]
-    for (name, rows), marker in zip(curves.items(), "os^v", strict=True):
-        if rows:
-            extents, ess, tau = zip(*rows, strict=True)
-            left.semilogx(extents, ess, marker=marker, label=name)
-            right.loglog(extents, [float("nan") if t is None else t for t in tau], marker=marker, label=name)
-    left.set(xlabel="L", ylabel="ess_fraction", ylim=(0, 1.03))
-    right.set(xlabel="L", ylabel="τ_int of E, in updates of the neural chain")
-    left.legend(fontsize=8)
-    figure.savefig(path, dpi=130)
-
-
 def main():
     options = parser(__doc__)
     options.add_argument("models", nargs="*", type=Path, help="model files (default: all shipped ones)")
@@ -169,8 +139,6 @@ def main():
     cards |= {card["name"]: card for card in (json.loads(path.read_text()) for path in others if path.exists())}
     args.models = [path.name for path in args.models]
     record("models", dict(sorted(cards.items())), args)
-    if not args.quick:
-        plot(cards, ROOT / "benchmarks" / "results" / "models.png")
 
 
 if __name__ == "__main__":

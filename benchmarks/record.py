@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import figures
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nmcmc", "numpy", "numba", "llvmlite", "torch")
 
@@ -25,6 +27,8 @@ def parser(description):
 
 def record(name, result, args, packages=()):
     """Print the result, a dict of plain numbers, strings, lists and dicts, and write it to results/<name>.json.
+
+    Where `figures` has a figure of it, that is drawn anew.
 
     packages: distributions besides nmcmc's own whose versions belong into the record; absent ones are null.
     A quick run writes no file. Returns the record.
@@ -44,9 +48,10 @@ def record(name, result, args, packages=()):
         whole["rows"] = result["rows"]
     text = json.dumps(whole, indent=1, allow_nan=False)
     if not args.quick:
-        folder = ROOT / "benchmarks" / "results"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.json").write_text(text + "\n")
+        figures.RESULTS.mkdir(exist_ok=True)
+        (figures.RESULTS / f"{name}.json").write_text(text + "\n")
+        if name in figures.FIGURES:
+            figures.draw(name)
     if args.json:
         print(text)
     else:

@@ -1,29 +1,31 @@
 """Where does the time of a 128×128 draw go, and how far is it from what this machine could do at best?
 
-One thread, the shipped model. Measured in rounds that alternate: the rate of float32 matrix products of torch (a large
-square, and the shapes of the line nets), of a loop of nothing but multiply-adds in registers, the memory bandwidth, and
-the parts of a draw. Multiply-adds and bytes are counted from the model's own nets and leaves. The floor is
-multiply-adds over the rate of the large product plus bytes over the bandwidth.
+One thread, the shipped model. Measured in rounds that alternate: the rate of float32 matrix products (large squares by
+torch and by numpy, and the shapes of the line nets by torch), of a loop of nothing but multiply-adds in registers, the
+memory bandwidth, and the parts of a draw, piece by piece as the sampler draws. Multiply-adds and bytes are counted from
+the model's own nets and leaves. The floor is multiply-adds over the rate of the faster square product plus bytes over
+the bandwidth.
 
 The model of larger lattices and of GPUs scales what is measured here by counts; on GPUs, which nmcmc has never run on,
 it takes peak rates from data sheets. It says what is possible, not what was seen.
 """
 
+import os
 import time
-from pathlib import Path
+from functools import partial
 
-import numba as nb
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 import torch
 from record import note, parser, record
+from yardsticks import FMA, multiply_adds, square_products, word_sum
 
-from nmcmc.kernels.simd import load, splat, store
 from nmcmc.random import Rng
-from nmcmc.samplers.hierarchical.sampler import PIECE
+from nmcmc.samplers.hierarchical.sampler import PAD, PIECE
 from nmcmc.samplers.pretrained import load_pretrained
 from nmcmc.updates.independence import Independence
 
-SQUARE, WORDS, FMA_STEPS = 1024, 2**23, 20_000
+WORDS, FMA_STEPS = 2**23, 20_000
 MODEL_EXTENTS = (128, 256, 512, 1024)
 GPUS = {
     "A100 SXM 80 GB": {"multiply_adds": 9.75e12, "bytes": 2.039e12, "source": "NVIDIA A100 data sheet: 19.5 TFLOPS"},
@@ -32,27 +34,6 @@ GPUS = {
 """Peak rates per second without tensor cores (a multiply-add is two operations) and of memory."""
 GPU_BATCH, GPU_SHARE, GPU_STEP = 4096, 0.3, 5e-6
 """Assumed: configurations at once, fraction of peak, seconds per step that must wait for the one before."""
-
-
-@nb.njit(nogil=True)
-def multiply_adds(x, steps):
-    """Make 192 multiply-adds a step on x (80,) float32, in twelve independent chains."""
-    a0, a1, a2, a3 = load(x, 0), load(x, 16), load(x, 32), load(x, 48)
-    b0, b1, b2, b3, c0, c1, c2, c3 = a0, a1, a2, a3, a0, a1, a2, a3
-    s, t = splat(np.float32(0.999)), load(x, 64)
-    for _ in range(steps):
-        a0, a1, a2, a3 = a0 * s + t, a1 * s + t, a2 * s + t, a3 * s + t
-        b0, b1, b2, b3 = b0 * s + t, b1 * s + t, b2 * s + t, b3 * s + t
-        c0, c1, c2, c3 = c0 * s + t, c1 * s + t, c2 * s + t, c3 * s + t
-    store(x, 0, a0 + a1 + a2 + a3 + (b0 + b1 + b2 + b3) + (c0 + c1 + c2 + c3))
-
-
-@nb.njit(nogil=True)
-def word_sum(words):
-    total = np.uint64(0)
-    for word in words:
-        total += word
-    return total
 
 
 def net_multiply_adds(n_border, n_line, width):
@@ -86,11 +67,9 @@ def counts(sampler):
 def yardsticks(sampler, seed):
     """Return measurements of the machine: name → (function, amount of work)."""
     generator = Rng(seed).torch_generator()
-    a, b = torch.randn(2, SQUARE, SQUARE, generator=generator)
     words, x = np.ones(WORDS, dtype=np.uint64), np.ones(80, dtype=np.float32)
-    jobs = {
-        "square product": (lambda: a @ b, SQUARE**3),
-        "multiply-adds in registers": (lambda: multiply_adds(x, FMA_STEPS), 192 * FMA_STEPS),
+    jobs = square_products(seed) | {
+        "multiply-adds in registers": (lambda: multiply_adds(x, FMA_STEPS), FMA * FMA_STEPS),
         "memory": (lambda: word_sum(words), words.nbytes),
     }
     for net in sampler.nets.values():
@@ -103,36 +82,49 @@ def yardsticks(sampler, seed):
     return jobs
 
 
-def draw_parts(sampler, target, n, seed):
-    """Return the parts of drawing n configurations and of the chain that takes them: name → (function, n)."""
-    rng, whole = Rng(seed), sampler.whole
-    uniforms, update = rng.uniform((n, sampler.n_spins)), Independence(sampler, target)
-    spins = sampler.sample(n, rng).spins
-    state = update.init(spins[:1].numpy())
-    jobs = {"uniforms": lambda: rng.uniform((n, sampler.n_spins))}
+def whole_jobs(sampler, target, n, seed):
+    """Return a draw of n configurations and the steps of a chain that take as many: name → (function, n)."""
+    rng, update = Rng(seed), Independence(sampler, target)
+    state = update.init(sampler.sample(1, rng).spins.numpy())
+    return {"draw": (lambda: sampler.sample(n, rng), n), "chain": (lambda: update.block(state, rng, n), n)}
+
+
+def parts_of_piece(sampler, target, rng):
+    """Draw PIECE configurations part by part, as the sampler does, and return the seconds per configuration of each."""
+    whole, n, spent = sampler.whole, sampler.n_spins, {}
+
+    def clocked(name, work):
+        begin = time.process_time()
+        result = work()
+        spent[name] = (time.process_time() - begin) / PIECE
+        return result
+
+    uniforms = clocked("uniforms", lambda: rng.uniform((PIECE, n), pad=PAD))
+    drawn = torch.empty(uniforms.shape, dtype=torch.int8)
     for group in whole.parts.lines:
         net = whole.net(group)
-        jobs[f"net {group.region.key}"] = lambda g=group, net=net: net.draw(spins, g.border, g.line, uniforms)
-    jobs |= {
-        "leaves": lambda: whole.draw_leaves(spins, uniforms),
-        "leaves, log Z alone": lambda: whole.log_z_leaves(spins),
-        "energies": lambda: (sampler.energy(spins), whole.line_energy(spins), target.log_density(spins)),
-        "draw": lambda: sampler.sample(n, rng),
-        "chain": lambda: update.block(state, rng, n),
-    }
-    return {name: (job, n) for name, job in jobs.items()}
+        clocked(f"net {group.region.key}", lambda g=group, net=net: net.draw(drawn, g.border, g.line, uniforms))
+    clocked("leaves", lambda: whole.draw_leaves(drawn, uniforms))
+    spins = drawn[:, :n].contiguous()
+    clocked("energies", lambda: (sampler.energy(spins), whole.line_energy(spins), target.log_density(spins)))
+    clocked("leaves, log Z alone", lambda: whole.log_z_leaves(spins))
+    return spent
 
 
 @torch.no_grad()
-def measure(jobs, repeats):
-    """Return the median and least seconds per unit of work of every job, rounds alternating."""
-    times = {name: [] for name in jobs}
+def measure(jobs, parts, pieces, repeats):
+    """Return the median and least seconds per unit of work of the parts of a piece and of all jobs, in alternation."""
+    times = {}
     for number in range(-1, repeats):
+        drawn = [parts() for _ in range(pieces)]
+        spent = {name: float(np.mean([piece[name] for piece in drawn])) for name in drawn[0]}
         for name, (work, amount) in jobs.items():
-            begin = time.thread_time()
+            begin = time.process_time()
             work()
-            if number >= 0:
-                times[name].append((time.thread_time() - begin) / amount)
+            spent[name] = (time.process_time() - begin) / amount
+        if number >= 0:
+            for name, seconds in spent.items():
+                times.setdefault(name, []).append(seconds)
         note(f"repeat {number + 1}/{repeats}")
     return {name: {"median": float(np.median(t)), "fastest": float(min(t))} for name, t in times.items()}
 
@@ -198,9 +190,12 @@ def main():
     sampler, target = load_pretrained("ising2d-128-critical")
     found = counts(sampler)
     machine = yardsticks(sampler, args.seed)
-    seconds = measure(machine | draw_parts(sampler, target, args.batch, args.seed), args.repeats)
+    parts = partial(parts_of_piece, sampler, target, Rng(args.seed).child("parts"))
+    jobs = machine | whole_jobs(sampler, target, args.batch, args.seed)
+    seconds = measure(jobs, parts, max(1, args.batch // PIECE), args.repeats)
     adds, spent = sum(found["nets"].values()), {n: t["median"] for n, t in seconds.items()}
-    product, registers = 1 / spent["square product"], 1 / spent["multiply-adds in registers"]
+    product = max(1 / spent[name] for name in machine if name.startswith("square product"))
+    registers = 1 / spent["multiply-adds in registers"]
     net_seconds = sum(t for name, t in spent.items() if name.startswith("net "))
     floor = (adds + found["leaves"]) / product + found["bytes"] * spent["memory"]
     result = {
@@ -219,31 +214,6 @@ def main():
         },
     }
     record("roofline", result, args)
-    if not args.quick:
-        plot(result, Path(__file__).parent / "results" / "roofline.png")
-
-
-def plot(result, path):
-    """Draw the parts of a 128×128 draw beside the floor, and the model against L."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    spent = {name: 1e6 * t["median"] for name, t in result["seconds"].items()}
-    parts = {
-        name: t for name, t in spent.items() if name.startswith("net ") or name in ("uniforms", "leaves", "energies")
-    }
-    left.barh([name.rsplit("_", 1)[0] for name in parts], list(parts.values()))
-    left.axvline(1e6 * result["floor_seconds"], color="k", linestyle=":", label="floor of the whole draw")
-    left.set(xlabel="µs per configuration, 128×128")
-    left.invert_yaxis()
-    left.legend(fontsize=7)
-    rows = result["model"]["rows"]
-    for name in ("this core", *GPUS):
-        right.loglog([int(e) for e in rows], [row[name] for row in rows.values()], marker="o", label=name)
-    right.set(xlabel="L", ylabel="seconds per configuration (model)")
-    right.legend(fontsize=7)
-    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":

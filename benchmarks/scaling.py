@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -139,29 +138,6 @@ def main():
         }
     result["dense"]["bytes_needed"] = {str(e): dense_bytes(e) for e in extents if ("dense", e) not in cases}
     record("scaling", result, args)
-    if not args.quick:
-        plot(result, Path(__file__).parent / "results" / "scaling.png")
-
-
-def plot(result, path):
-    """Draw seconds per configuration and per step, and peak memory, against L."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for kind, marker in (("hierarchical", "o"), ("dense", "s")):
-        lattices = result[kind]["lattices"]
-        extents = [int(extent) for extent in lattices]
-        for name in next(iter(lattices.values()))["seconds"]:
-            values = [entry["seconds"][name] for entry in lattices.values()]
-            left.loglog(extents, values, marker=marker, label=f"{kind}: {name.replace('_', ' ')}")
-        peaks = [max(entry["peak_bytes"].values()) / 1e9 for entry in lattices.values()]
-        right.loglog(extents, peaks, marker=marker, label=kind)
-    left.set(xlabel="L", ylabel="seconds (per configuration or step)")
-    right.set(xlabel="L", ylabel="peak memory / GB")
-    left.legend(fontsize=7)
-    right.legend(fontsize=7)
-    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":

@@ -23,16 +23,27 @@ def incremental_sampling():
 
 def cost_per_sample():
     whole = load("cost_per_sample")
-    rows = [
-        "| lattice, β_c | draws per second | 2 τ_int neural | 2 τ_int Wolff | neural / Wolff, per effective sample |",
-        "|---|---|---|---|---|",
+    titles = [
+        *("lattice, β_c", "draws per second", "2 τ_int neural", "2 τ_int Wolff"),
+        *("neural / Wolff, per effective sample", "training, s", "paid for after effective samples"),
     ]
+    rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in whole["result"]["rows"]:
         taus = [max(row["tau_int"][kind].values(), key=lambda tau: tau["value"]) for kind in ("neural", "wolff")]
-        cells = [compact(2 * tau["value"], 2 * tau["error"]) for tau in taus]
-        ratio = compact(row["ratio_neural_over_wolff"], row["ratio_error"])
-        rows.append(f"| {row['lattice']} | {row['draws_per_second']:.0f} | {' | '.join(cells)} | {ratio} |")
-    text = "Seconds per update times 2 τ_int, the worse of E and m², one thread, training not counted"
+        even = row["effective_samples_to_break_even"]
+        cells = [
+            row["lattice"],
+            f"{row['draws_per_second']:.0f}",
+            *(compact(2 * tau["value"], 2 * tau["error"]) for tau in taus),
+            compact(row["ratio_neural_over_wolff"], row["ratio_error"]),
+            f"{row['training_seconds_of_one_core']:.0f}",
+            "never" if even is None else f"{even:.1e}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    text = (
+        "Seconds per update times 2 τ_int, the worse of E and m², one thread. Training, of one core and with that of "
+        "the models that it took nets from, counts in the last column only"
+    )
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
@@ -70,9 +81,15 @@ def cores():
     whole = load("cores")
     found = dict(whole["result"])
     threads = found.pop("threads")
-    rows = [f"| | speed-up by {threads} threads | of the fastest rounds |", "|---|---|---|"]
-    rows += [f"| {name} | {row['ratio']:.2f} | {row['ratio_of_fastest']:.2f} |" for name, row in found.items()]
-    return "\n".join([*rows, "", f"On the clock, rounds alternating ({where(whole)})."])
+    rows = [
+        f"| | ms, one thread | ms, {threads} threads | speed-up | of the fastest rounds |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in found.items():
+        times = f"{1e3 * row['seconds_one_thread']:.1f} | {1e3 * row['seconds']:.1f}"
+        rows.append(f"| {name} | {times} | {row['ratio']:.2f} | {row['ratio_of_fastest']:.2f} |")
+    text = f"On the clock, rounds alternating; {whole['options']['batch']} draws, and as many steps of the neural chain"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
 def start():
@@ -90,22 +107,26 @@ def roofline():
     """Return the parts of a 128×128 draw."""
     whole = load("roofline")
     found = whole["result"]
-    adds, product = found["multiply_adds"], found["rates"]["square product"]
-    rows = ["| part | µs, median | µs, fastest | multiply-adds | of the product rate |", "|---|---|---|---|---|"]
-    for name, t in found["seconds"].items():
-        n = adds["by_net"].get(name.removeprefix("net "))
-        share = f"{100 * n / t['median'] / product:.0f} %" if n else "—"
-        label = name.rsplit("_", 1)[0] if n else name
-        rows.append(
-            f"| {label} | {1e6 * t['median']:.2f} | {1e6 * t['fastest']:.2f} | {f'{n:.3g}' if n else '—'} | {share} |"
-        )
+    adds = found["multiply_adds"]
+    counts = adds["by_net"] | {"all nets": adds["nets"], "leaves": adds["leaves"]}
+    products = {name: rate for name, rate in found["rates"].items() if name.startswith("square product")}
+    spent = {name.removeprefix("net "): t["median"] for name, t in found["seconds"].items()}
+    spent["all nets"] = sum(spent[name] for name in adds["by_net"])
+    names = ("uniforms", *adds["by_net"], "all nets", "leaves", "energies", "draw", "chain", "leaves, log Z alone")
+    rows = ["| part | µs | of the draw | multiply-adds | of the product rate |", "|---|---|---|---|---|"]
+    for name in names:
+        n, t = counts.get(name), spent[name]
+        label = f"net {name.rsplit('_', 1)[0]}" if name in adds["by_net"] else name
+        work = f"{n:.3g} | {100 * n / t / max(products.values()):.0f} %" if n else "— | —"
+        rows.append(f"| {label} | {1e6 * t:.2f} | {100 * t / spent['draw']:.0f} % | {work} |")
+    rates = {"all nets": adds["nets"] / spent["all nets"], **products}
+    rates["a loop in registers"] = found["rates"]["multiply-adds in registers"]
+    listed = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in rates.items())
     text = (
-        f"Per configuration, one thread. Nets: {adds['nets']:.3g} multiply-adds, at "
-        f"{100 * found['nets_fraction_of_product_rate']:.0f} % of the rate of torch's float32 matrix product "
-        f"({product / 1e9:.0f} G per second) and {100 * found['nets_fraction_of_register_rate']:.0f} % of that of a "
-        f"loop in registers ({found['rates']['multiply-adds in registers'] / 1e9:.0f} G per second). Leaves: "
-        f"{adds['leaves']:.3g} multiply-adds. Floor: {1e6 * found['floor_seconds']:.0f} µs at the rate of the product "
-        f"and {found['rates']['memory'] / 1e9:.0f} GB/s; a draw takes {found['draw_over_floor']:.2f} times as long"
+        f"Per configuration, one thread, medians. 10⁹ multiply-adds per second: {listed}. Floor: "
+        f"{1e6 * found['floor_seconds']:.0f} µs, all multiply-adds at the rate of the fastest product and "
+        f"{found['bytes'] / 1e3:.0f} kB at {found['rates']['memory'] / 1e9:.0f} GB/s; a draw takes "
+        f"{found['draw_over_floor']:.2f} times as long"
     )
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 

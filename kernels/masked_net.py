@@ -150,6 +150,15 @@ def _hidden_units(first, middle, hidden_bias, x, hidden, i, known, width):
 
 
 @nb.njit(cache=True, nogil=True)
+def _gather(spins, sites, out, lane):
+    """Write the spins of a configuration at some sites to one lane of out (n_sites · LANES,), both int8."""
+    k = np.uint64(lane)
+    for j in range(sites.shape[0]):
+        out[k] = spins[sites[j]]
+        k += np.uint64(LANES)
+
+
+@nb.njit(cache=True, nogil=True)
 def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, bias, width, start, stop, log_q):
     """Draw the line of every block given its border, and write log q of each line.
 
@@ -174,13 +183,15 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
     logit, number = np.empty(GROUP * LANES, dtype=np.float32), np.empty(LANES)
     product, total = np.empty(LANES), np.empty(LANES)
     row, block = np.empty(LANES, dtype=np.uint64), np.empty(LANES, dtype=np.uint64)
+    given = np.empty(n_border * LANES, dtype=np.int8)
     for begin in range(start, stop, LANES):
         product[:], total[:] = 1.0, 0.0
         for l in range(LANES):
             row[l], block[l] = divmod(min(begin + l, stop - 1), n_blocks)
             prefetch(uniforms, row[l], line[block[l], 0])
-            for j in range(n_border):
-                x[j * LANES + l] = spins[row[l], border[block[l], j]]
+            _gather(spins[row[l]], border[block[l]], given, l)
+        for k in range(n_border * LANES):  # apart from the gathering, for vectors can do this
+            x[k] = given[k]
         for i in range(n_line):
             known, g = n_border + i, i % GROUP
             for l in range(LANES if i + 1 < n_line else 0):
@@ -198,8 +209,8 @@ def draw(spins, border, line, uniforms, first, middle, last, skip, hidden_bias, 
             _decide(logit, g * LANES, number, product, total)
             for l in range(LANES):
                 x[known * LANES + l] = number[l]
-                if begin + l < stop:
-                    spins[row[l], line[block[l], i]] = np.int8(number[l])
+            for l in range(min(LANES, stop - begin)):
+                spins[row[l], line[block[l], i]] = np.int8(number[l])
             _fold(i, product, total)
         for l in range(min(LANES, stop - begin)):
             log_q[row[l], block[l]] = total[l] - math.log(product[l])

@@ -33,12 +33,13 @@ def uniform(stream):
 
 
 @nb.njit(cache=True, nogil=True)
-def fill_uniform(stream, out):
-    """Write successive uniforms to out (n,) float64: numpy's own loop, but with the stream in registers."""
+def fill_uniform(stream, out, n):
+    """Write successive uniforms to the first n columns of out, float64, row by row: with the stream in registers."""
     a, b, c, counter = stream[0], stream[1], stream[2], stream[3]
     for i in range(out.shape[0]):
-        word, a, b, c, counter = advance(a, b, c, counter)
-        out[i] = (word >> _11) * _TO_UNIT
+        for j in range(n):
+            word, a, b, c, counter = advance(a, b, c, counter)
+            out[i, j] = (word >> _11) * _TO_UNIT
     stream[0], stream[1], stream[2], stream[3] = a, b, c, counter
 
 

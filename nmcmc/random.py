@@ -59,25 +59,35 @@ class Rng:
         """
         return Rng(self.seed, self.path + tuple(_key(name) for name in names))
 
-    def uniform(self, shape: tuple[int, ...], device: str | torch.device = "cpu") -> torch.Tensor:
-        """Return float64 uniforms in [0, 1) on the device, row-major from one sequential stream per device kind."""
+    def uniform(self, shape: tuple[int, ...], device: str | torch.device = "cpu", pad: int = 0) -> torch.Tensor:
+        """Return float64 uniforms in [0, 1) on the device, row-major from one sequential stream per device kind.
+
+        Parameters
+        ----------
+        pad : on a CPU, so many columns more than ``shape`` says, with no numbers in them. Rows a power of two apart
+            would share a few sets of the caches.
+        """
         import torch
 
-        if torch.device(device).type == "cpu":
-            numbers = self._many(math.prod(shape)) if math.prod(shape) >= MANY else self.generator.random(shape)
-            return torch.from_numpy(numbers).reshape(shape)
-        return torch.rand(shape, dtype=torch.float64, device=device, generator=self.torch_generator(device))
+        if torch.device(device).type != "cpu":
+            return torch.rand(shape, dtype=torch.float64, device=device, generator=self.torch_generator(device))
+        *rows, n = shape
+        numbers = np.empty((math.prod(rows), n + pad))
+        if math.prod(shape) < MANY:
+            numbers[:, :n] = self.generator.random((len(numbers), n))
+        else:
+            self._fill(numbers, n)
+        return torch.from_numpy(numbers).reshape(*rows, n + pad)
 
-    def _many(self, n: int) -> npt.NDArray[np.float64]:
-        """Return ``generator.random(n)``, bit for bit, in little more than half its time."""
+    def _fill(self, numbers: npt.NDArray[np.float64], n: int) -> None:
+        """Fill the first n columns with ``generator.random``, bit for bit, in little more than half its time."""
         from nmcmc.kernels.rng import fill_uniform
 
-        bits, out = self.generator.bit_generator, np.empty(n)
+        bits = self.generator.bit_generator
         state: dict[str, Any] = dict(bits.state)
         stream = state["state"]["state"].copy()
-        fill_uniform(stream, out)
+        fill_uniform(stream, numbers, n)
         bits.state = state | {"state": {"state": stream}}
-        return out
 
     def torch_generator(self, device: str | torch.device = "cpu") -> torch.Generator:
         """Return this stream's torch generator on the device."""

@@ -59,6 +59,16 @@ def test_uniforms_are_those_of_numpy_s_generator_however_many(n):
     assert rng.state() == twin.state()
 
 
+@pytest.mark.parametrize("n", [3, MANY])
+def test_padding_changes_no_numbers(n):
+    plain, padded = Rng(2), Rng(2)
+    numbers, wider = plain.uniform((2, n)), padded.uniform((2, n), pad=8)
+    assert wider.shape == (2, n + 8)
+    assert wider.is_contiguous()
+    assert torch.equal(wider[:, :n], numbers)
+    assert plain.state() == padded.state()
+
+
 def test_restored_generator_continues_bit_for_bit():
     rng = Rng(3).child("chain", 1)
     rng.generator.random(7)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nmcmc import plots
 from nmcmc.analysis.compare import Row
 from nmcmc.analysis.modes import replica_overlaps
 from nmcmc.analysis.scales import tau_against_length
@@ -32,6 +31,8 @@ def figures(
     rows : their comparison.
     free_energy : exact free energy of the whole system, or None.
     """
+    from nmcmc import plots  # here, so that a run is at work before matplotlib is loaded
+
     labels = tuple(chains)
     drawn = {
         "log_weight_histogram": plots.log_weight_histogram(log_weight),

@@ -125,11 +125,12 @@ class _OneMore(Rng):
         super().__init__(rng.seed, rng.path)
         self.rng, self.kept = rng, list[Tensor]()
 
-    def uniform(self, shape: tuple[int, ...], device: str | torch.device = "cpu") -> Tensor:
+    def uniform(self, shape: tuple[int, ...], device: str | torch.device = "cpu", pad: int = 0) -> Tensor:
         """Return uniforms of the shape (n, n_spins) and keep n more."""
-        numbers = self.rng.uniform((shape[0], shape[1] + 1), device)
-        self.kept.append(numbers[:, -1])
-        return numbers[:, :-1].contiguous()
+        n_spins = shape[1]
+        numbers = self.rng.uniform((shape[0], n_spins + 1), device, max(pad - 1, 0))
+        self.kept.append(numbers[:, n_spins].clone())  # a view would hold all of them
+        return numbers[:, : n_spins + pad].contiguous()
 
     def last(self, like: Tensor) -> Tensor:
         """Return the numbers kept, (n,)."""

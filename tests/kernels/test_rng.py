@@ -27,11 +27,13 @@ def test_uniforms_are_those_of_numpy():
     assert [uniform(stream) for _ in range(1000)] == twin.random(1000).tolist()
 
 
-def test_many_uniforms_are_those_of_numpy():
-    stream, out = Rng(7).streams(1)[0], np.empty(1001)
+@pytest.mark.parametrize("pad", [0, 3])
+def test_many_uniforms_are_those_of_numpy(pad):
+    stream, out = Rng(7).streams(1)[0], np.full((7, 143 + pad), -1.0)
     twin = np.random.Generator(numpy_twin(stream))
-    fill_uniform(stream, out)
-    np.testing.assert_array_equal(out, twin.random(1001))
+    fill_uniform(stream, out, 143)
+    np.testing.assert_array_equal(out[:, :143], twin.random((7, 143)))
+    np.testing.assert_array_equal(out[:, 143:], -1.0)
     assert stream.tolist() == twin.bit_generator.state["state"]["state"].tolist()
 
 

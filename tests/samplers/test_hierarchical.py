@@ -9,6 +9,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical import sampler as module
 from nmcmc.samplers.hierarchical.block import Block, gather
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 
@@ -72,6 +73,19 @@ def test_a_draw_reads_no_spin_before_it_is_drawn(monkeypatch, garbage):
     assert torch.equal(again.spins, draw.spins)
     assert torch.equal(again.log_prob, draw.log_prob)
     assert torch.equal(sampler.sample_log_weight(100, Rng(2)), log_weight)
+
+
+@pytest.mark.parametrize("pad", [0, 1, 8])
+def test_a_draw_is_that_of_plain_arrays_however_far_apart_its_rows_are(monkeypatch, pad):
+    sampler = sampler_on(random_energy((12, 9)), leaf=3, width=2)
+    spins, uniforms = torch.zeros((100, 108), dtype=torch.int8), Rng(2).uniform((100, 108))
+    log_q = sampler.whole.draw_lines(spins, uniforms)
+    log_z = sampler.whole.draw_leaves(spins, uniforms)
+    leaves = sampler.whole.line_energy(spins) - sampler.energy(spins)
+    monkeypatch.setattr(module, "PAD", pad)
+    draw = sampler.sample(100, Rng(2))
+    assert torch.equal(draw.spins, spins)
+    assert torch.equal(draw.log_prob, log_q + (sampler.beta * leaves - log_z))
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

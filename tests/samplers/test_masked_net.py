@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -7,7 +8,9 @@ from perturbed import perturbed
 
 from nmcmc.exact.enumeration import all_states
 from nmcmc.kernels import masked_net as kernel
+from nmcmc.random import Rng
 from nmcmc.samplers.masked_net import MaskedNet, log_prob_of_logits
+from nmcmc.samplers.pretrained import load_pretrained
 
 SIZES = [(0, 1), (1, 1), (0, 6), (5, 4), (30, 15), (2, 33)]
 
@@ -33,9 +36,14 @@ def random_uniforms(shape, seed=1):
 
 
 def log_prob_of(net, spins, border, line):
-    """log q of every line by the differentiable pass, (batch, n_blocks)."""
+    """log q of every line by the differentiable pass in the precision of the net, (batch, n_blocks)."""
     sites = torch.from_numpy(np.concatenate([border, line], axis=1))
-    return net.log_prob(spins[:, sites].reshape(-1, sites.shape[1]).float()).reshape(len(spins), len(line)).detach()
+    inputs = spins[:, sites].reshape(-1, sites.shape[1]).to(net.first.dtype)
+    return net.log_prob(inputs).reshape(len(spins), len(line)).detach()
+
+
+def in_double_precision(net):
+    return copy.deepcopy(net).double()
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
@@ -77,9 +85,20 @@ def test_kernel_torch_path_and_log_prob_agree(n_border, n_line, depth, biases, w
     second = first.clone()
     log_q = net.draw(first, border, line, uniforms)
     np.testing.assert_allclose(log_q, net.draw_by_torch(second, border, line, uniforms), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(log_q, log_prob_of(net, first, border, line), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(log_q, log_prob_of(in_double_precision(net), first, border, line), rtol=1e-6, atol=1e-6)
     assert torch.equal(first, second)
     assert log_q.dtype == torch.float64
+
+
+def test_log_q_of_a_trained_net_s_draw_is_that_in_double_precision_to_one_in_a_million():
+    sampler, _ = load_pretrained("ising2d-64-critical")
+    spins, uniforms = torch.zeros((64, sampler.n_spins), dtype=torch.int8), Rng(1).uniform((64, sampler.n_spins))
+    for group in sampler.whole.parts.lines:
+        net = sampler.whole.net(group)
+        log_q = net.draw(spins, group.border, group.line, uniforms)
+        np.testing.assert_allclose(
+            log_q, log_prob_of(in_double_precision(net), spins, group.border, group.line), rtol=1e-6
+        )
 
 
 def test_a_fresh_net_is_its_skip_connection():

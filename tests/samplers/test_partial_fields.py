@@ -55,7 +55,7 @@ def test_the_compiled_draw_is_the_one_by_full_passes(build, field):
     sampler = perturbed(build(glass(13, field=field), 0.7))
     fast, slow = sampler.sample(150, Rng(2)), sampler.sample_by_passes(150, Rng(2))
     assert torch.equal(fast.spins, slow.spins)
-    torch.testing.assert_close(fast.log_prob, slow.log_prob, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(fast.log_prob, slow.log_prob, rtol=1e-6, atol=1e-6)
 
 
 def test_a_gradient_in_slices_is_that_of_all_rows(build, monkeypatch):

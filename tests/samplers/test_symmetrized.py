@@ -10,6 +10,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.random import Rng
+from nmcmc.samplers.hierarchical import sampler as module
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.symmetrized import SymmetrizedSampler, translations
 
@@ -54,6 +55,18 @@ def test_the_distribution_is_the_mean_of_the_translated_ones():
         )
     np.testing.assert_allclose(both, (one + other) / 2, rtol=1e-12)
     assert np.abs(one - other).max() > 1e-6
+
+
+@pytest.mark.parametrize("pad", [0, 1, 8])
+def test_draws_take_one_number_more_than_spins_however_far_apart_rows_are(monkeypatch, pad):
+    """They are those of the base at all numbers but the last of each row, which chooses the translation."""
+    sampler, numbers = averaged(TORUS, 2), Rng(5).uniform((50, 17))
+    whole, spins = sampler.sampler.whole, torch.zeros((50, 16), dtype=torch.int8)
+    whole.draw_lines(spins, numbers)
+    whole.draw_leaves(spins, numbers)
+    back = sampler.back[(numbers[:, 16] * 2).long()]
+    monkeypatch.setattr(module, "PAD", pad)
+    assert torch.equal(sampler.sample(50, Rng(5)).spins, spins.gather(1, back))
 
 
 def test_draws_follow_the_distribution():

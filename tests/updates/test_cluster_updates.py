@@ -5,7 +5,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.kernels.lanes import STATE, fill_words, seed_lanes
-from nmcmc.kernels.rng import below, next_word
+from nmcmc.kernels.rng import below, next_word, uniform
 from nmcmc.random import Rng
 from nmcmc.updates.run import random_start
 from nmcmc.updates.swendsen_wang import SwendsenWang
@@ -86,6 +86,36 @@ def test_a_wolff_cluster_is_the_one_that_the_random_numbers_say(extents, boundar
         assert total == size
 
 
+def glass(n=12):
+    """Couplings of both signs, a third of all pairs: many loops are frustrated."""
+    rng = np.random.default_rng(8)
+    edges = [(i, j) for i in range(n) for j in range(i) if rng.random() < 1 / 3]
+    return PairwiseEnergy(n, edges, rng.normal(size=len(edges)))
+
+
+def test_a_wolff_cluster_of_any_couplings_is_the_one_that_the_random_numbers_say():
+    energy = glass()
+    wolff, rng, replay = Wolff(Boltzmann(energy, 0.7), clusters=3), Rng(4), Rng(4)
+    state = wolff.init(random_start(9, 12, Rng(5)))
+    after, info = wolff.step(state, rng)
+    start, neighbour, couplings = energy.adjacency()
+    sizes = []
+    for s, stream, expected in zip(state.spins.copy(), replay.streams(9).copy(), after.spins, strict=True):
+        sizes.append(0)
+        for _ in range(3):
+            cluster = [int(below(stream, 12))]
+            for site in cluster:
+                for k in range(start[site], start[site + 1]):
+                    j, coupling = int(neighbour[k]), couplings[k]
+                    satisfied = j not in cluster and coupling * s[site] * s[j] > 0
+                    if satisfied and uniform(stream) < 1 - np.exp(-2 * 0.7 * abs(coupling)):
+                        cluster.append(j)
+            s[cluster] *= -1
+            sizes[-1] += len(cluster)
+        np.testing.assert_array_equal(s, expected)
+    np.testing.assert_array_equal(info["cluster_size"], sizes)
+
+
 def test_a_wolff_cluster_is_connected_and_aligned():
     energy, rng = LatticeEnergy(Lattice((8, 8), "open")), Rng(3)
     wolff = Wolff(Boltzmann(energy, 0.5))
@@ -141,28 +171,58 @@ class Numbers:
         return words.view(np.uint32)[:n]
 
 
+def merged(n, bonds):
+    """Return the lowest site of the cluster of every site, clusters joined by bonds one after the other."""
+    label = np.arange(n)
+    for i, j in bonds:
+        label[label == max(label[i], label[j])] = min(label[i], label[j])
+    return label
+
+
 @pytest.mark.parametrize("periodic", [True, False])
-def test_swendsen_wang_joins_what_the_random_numbers_say(periodic):
+def test_swendsen_wang_joins_and_flips_what_the_random_numbers_say(periodic):
+    """Every run of sites joined along its row has a coin, and that of its first run decides a cluster."""
     energy, rng = LatticeEnergy(Lattice((5, 9), "periodic" if periodic else "open"), (0.7, 1.2)), Rng(6)
     update = SwendsenWang(Boltzmann(energy, 0.6))
     state = update.init(random_start(1, 45, rng))
-    numbers, s = Numbers(rng.streams(1)[0].copy()), state.spins.reshape(5, 9)
-    _, info = update.step(state, rng)
-    label = np.arange(45).reshape(5, 9)
+    numbers, s = Numbers(rng.streams(1)[0].copy()), state.spins[0]
+    after, info = update.step(state, rng)
+    site = np.arange(45).reshape(5, 9)
     down, along = np.round(2**32 * -np.expm1(-1.2 * np.array([0.7, 1.2]))).astype(np.int64)
-    bonds = []
+    bonds, begins = [], np.ones((5, 9), dtype=int)
     for i in range(5):
         random = numbers.halves(9)
-        bonds += [((i, j), (i, j - 1)) for j in range(0 if periodic else 1, 9) if random[j] < along]
-        if i > 0:
-            bonds += [((i, j), (i - 1, j)) for j, number in enumerate(numbers.halves(9)) if number < down]
-        if i == 4 and periodic:
-            bonds += [((i, j), (0, j)) for j, number in enumerate(numbers.halves(9)) if number < down]
-    for _ in range(45):
-        for a, b in bonds:
-            if s[a] == s[b]:
-                label[a] = label[b] = min(label[a], label[b])
+        beside = [(site[i, j], site[i, j - 1]) for j in range(9)]
+        active = [j for j in range(9) if random[j] < along and s[beside[j][0]] == s[beside[j][1]]]
+        begins[i, [j for j in active if j > 0]] = 0
+        bonds += [beside[j] for j in active if j > 0 or periodic]
+        for k in [i - 1] * (i > 0) + [0] * (i == 4 and periodic):
+            pairs = zip(site[i], site[k], numbers.halves(9), strict=True)
+            bonds += [(a, b) for a, b, number in pairs if number < down and s[a] == s[b]]
+    label, run = merged(45, bonds), np.cumsum(begins) - 1
+    coins = np.empty(9, dtype=np.uint64)
+    fill_words(numbers.state, coins, -(-int(begins.sum()) // 64))
+    signs = [2 * (int(coins[k // 64]) >> int(k % 64) & 1) - 1 for k in run[label]]
+    np.testing.assert_array_equal(after.spins[0], s * signs)
     assert info["n_clusters"][0] == len(np.unique(label))
+
+
+def test_swendsen_wang_of_any_couplings_joins_and_flips_what_the_random_numbers_say():
+    energy = glass()
+    update, rng, replay = SwendsenWang(Boltzmann(energy, 0.7)), Rng(4), Rng(4)
+    state = update.init(random_start(9, 12, Rng(5)))
+    after, info = update.step(state, rng)
+    counts = []
+    for s, stream, expected in zip(state.spins, replay.streams(9).copy(), after.spins, strict=True):
+        bonds = []
+        for (i, j), coupling in zip(energy.edges, energy.couplings, strict=True):
+            if coupling * s[i] * s[j] > 0 and uniform(stream) < 1 - np.exp(-2 * 0.7 * abs(coupling)):
+                bonds.append((i, j))
+        label = merged(12, bonds)
+        flip = {root: int(next_word(stream)) >> 63 for root in np.unique(label)}
+        np.testing.assert_array_equal(expected, s * [1 - 2 * flip[root] for root in label])
+        counts.append(len(flip))
+    np.testing.assert_array_equal(info["n_clusters"], counts)
 
 
 def test_swendsen_wang_flips_whole_clusters_only():

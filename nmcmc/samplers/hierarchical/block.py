@@ -22,6 +22,8 @@ class Block:
     parts : how the region is cut.
     beta : inverse temperature.
     nets : one `MaskedNet` per key of a region that is cut; shared with other blocks.
+
+    Spins are int8 (batch, n_sites), uniforms float64 of the same shape; to draw, both may have more columns.
     """
 
     def __init__(self, parts: Partition, beta: float, nets: nn.ModuleDict):

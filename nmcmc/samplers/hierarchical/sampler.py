@@ -25,6 +25,9 @@ Size: TypeAlias = int | Mapping[str, int]
 PIECE, PIECE_SPINS = 64, 2**20
 """Configurations are drawn in multiples of PIECE, the rows that a net's kernel treats together, of so many spins."""
 
+PAD = 8
+"""Columns behind every row of a piece: rows a power of two apart would share a few sets of the caches."""
+
 
 class HierarchicalSampler(nn.Module):
     """q(s) = Π_blocks q(line | border) · Π_leaves p(leaf | border) on a two-dimensional lattice.
@@ -162,14 +165,15 @@ class HierarchicalSampler(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, rng: Rng) -> Draw:
         """Draw n configurations with their log q."""
-        # Not filled here: the threads that draw the spins share the cost of touching new memory.
-        spins = torch.empty((n, self.n_spins), dtype=torch.int8, device=self.device)
+        spins = _untouched(n, self.n_spins, self.device)
         log_prob = torch.empty(n, dtype=torch.float64, device=self.device)
 
         def fill(rows: slice, uniforms: Tensor) -> None:
+            drawn = torch.empty(uniforms.shape, dtype=torch.int8, device=self.device)
+            log_q = self.whole.draw_lines(drawn, uniforms)
+            log_z = self.whole.draw_leaves(drawn, uniforms)
             piece = spins[rows]
-            log_q = self.whole.draw_lines(piece, uniforms)
-            log_z = self.whole.draw_leaves(piece, uniforms)
+            _copy(drawn[:, : self.n_spins], piece)
             log_prob[rows] = log_q + (self._log_density_leaves(piece) - log_z)
 
         self._in_pieces(fill, n, rng)
@@ -181,18 +185,21 @@ class HierarchicalSampler(nn.Module):
         log_weight = torch.empty(n, dtype=torch.float64, device=self.device)
 
         def fill(rows: slice, uniforms: Tensor) -> None:
-            piece = torch.empty(uniforms.shape, dtype=torch.int8, device=self.device)
+            piece = torch.empty((len(uniforms), self.n_spins), dtype=torch.int8, device=self.device)
             log_weight[rows] = self.whole.log_weight(piece, self.whole.draw_lines(piece, uniforms))
 
         self._in_pieces(fill, n, rng)
         return log_weight
 
     def _in_pieces(self, fill: Callable[[slice, Tensor], None], n: int, rng: Rng) -> None:
-        """Call fill(rows, uniforms) for successive rows, so few on a CPU that caches hold what they need."""
+        """Call fill(rows, uniforms) for successive rows, so few on a CPU that caches hold what they need.
+
+        There may be more columns of uniforms than spins.
+        """
         few = PIECE * -(-PIECE_SPINS // (PIECE * self.n_spins))
         size = few if self.device.type == "cpu" else max(n, 1)
         in_turn(
-            lambda rows: rng.uniform((rows.stop - rows.start, self.n_spins), self.device),
+            lambda rows: rng.uniform((rows.stop - rows.start, self.n_spins), self.device, PAD),
             fill,
             [slice(first, min(first + size, n)) for first in range(0, n, size)],
         )
@@ -267,6 +274,24 @@ class HierarchicalSampler(nn.Module):
             spins[:, : borders.shape[1]] = borders
             log_q = block.draw_lines(spins, rng.uniform((len(borders), n_sites), borders.device))
             return gather(spins, block.parts.lines[0]), block.log_weight(spins, log_q)
+
+
+def _untouched(n: int, n_spins: int, device: torch.device) -> Tensor:
+    """Return int8 memory (n, n_spins) that its first user pays for: threads that draw share that cost.
+
+    On a CPU it is numpy's, which asks for large pages where there are some.
+    """
+    if device.type == "cpu":
+        return torch.from_numpy(np.empty((n, n_spins), dtype=np.int8))
+    return torch.empty((n, n_spins), dtype=torch.int8, device=device)
+
+
+def _copy(source: Tensor, into: Tensor) -> None:
+    """Copy in this thread alone: on a CPU torch would wake threads of its own, which get in the way of ours."""
+    if into.device.type == "cpu":
+        into.numpy()[:] = source.numpy()
+    else:
+        into.copy_(source)
 
 
 def _places(region: Region, cut: Cut) -> Ints:
