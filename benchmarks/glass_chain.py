@@ -107,7 +107,8 @@ def neural_rows(energy, beta, net, sampler, seconds, other, args):
     start = np.concatenate([fresh[:half], other.states[half:, -1]])
     independence = Independence(sampler, target)
     mixed = Cycle([independence, Metropolis(target, sweeps=args.sweeps)])
-    for method, update, draws in (("neural", independence, args.draws), ("neural + Metropolis", mixed, args.mixed_draws)):
+    methods = {"neural": (independence, args.draws), "neural + Metropolis": (mixed, args.mixed_draws)}
+    for method, (update, draws) in methods.items():
         (run,) = run_chains(update, start, draws, rng.child(method), energy)
         acceptance = {"acceptance": float(run.stats["accepted"].mean()), "exchanged": None}
         yield row(energy, beta, method, run) | acceptance | quality | {"net": net, "training_seconds": seconds}
