@@ -122,6 +122,30 @@ def draw_replica(spins, uniforms, couplings, fields, own, linear, shifts, slopes
 
 
 @nb.njit(cache=True, nogil=True)
+def _fields_of_guess(x, between, guess, first, out):
+    """Write X_l = x_l + Σ_m between_lm guess_m, l, m ≥ first, to out; four l at a time share what is loaded.
+
+    The last four may be fewer: then the last one is written several times.
+    """
+    n = len(between)
+    for a in range(first, n, 4):
+        b, c, d = min(a + 1, n - 1), min(a + 2, n - 1), min(a + 3, n - 1)
+        for k in range(0, LANES, 8):
+            at_a, at_b = load(x, a * LANES + k), load(x, b * LANES + k)
+            at_c, at_d = load(x, c * LANES + k), load(x, d * LANES + k)
+            for m in range(first, n):
+                value = load(guess, m * LANES + k)
+                at_a = at_a + splat(between[a, m]) * value
+                at_b = at_b + splat(between[b, m]) * value
+                at_c = at_c + splat(between[c, m]) * value
+                at_d = at_d + splat(between[d, m]) * value
+            store(out, a * LANES + k, at_a)
+            store(out, b * LANES + k, at_b)
+            store(out, c * LANES + k, at_c)
+            store(out, d * LANES + k, at_d)
+
+
+@nb.njit(cache=True, nogil=True)
 def draw_cavity(spins, uniforms, couplings, fields, own, linear, slopes, gains, between, beta, shifts, sums, log_q):
     """Draw with logit_i = own_i x_ii + Σ_{l>i} [linear x_il + a (ln cosh β(X_l + b) − ln cosh β(X_l − b))].
 
@@ -134,7 +158,7 @@ def draw_cavity(spins, uniforms, couplings, fields, own, linear, slopes, gains, 
     slopes, gains, shifts, sums (pairs,) : slope, gain, b and a. between (n, n) : symmetric, its diagonal zero.
     """
     n = len(fields)
-    x, guess = np.empty(n * LANES), np.empty(n * LANES)
+    x, guess, guessed = np.empty(n * LANES), np.empty(n * LANES), np.empty(n * LANES)
     logit, spin, product, total = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
     for begin in range(0, spins.shape[0], LANES):
         _begin(fields, x, product, total)
@@ -147,14 +171,12 @@ def draw_cavity(spins, uniforms, couplings, fields, own, linear, slopes, gains, 
                     value = load(x, l * LANES + k)
                     both = tanh(slope * (value + shift)) + tanh(slope * (value - shift))
                     store(guess, l * LANES + k, gain * both)
+            _fields_of_guess(x, between, guess, i + 1, guessed)
             for k in range(0, LANES, 8):
                 z = splat(own[i]) * load(x, i * LANES + k)
                 for l in range(i + 1, n):
                     p, value = first + l - i - 1, load(x, l * LANES + k)
-                    field = value
-                    for m in range(i + 1, n):
-                        field = field + splat(between[l, m]) * load(guess, m * LANES + k)
-                    field, shift = splat(beta) * field, splat(beta * shifts[p])
+                    field, shift = splat(beta) * load(guessed, l * LANES + k), splat(beta * shifts[p])
                     difference = log_cosh(field + shift) - log_cosh(field - shift)
                     z = z + splat(linear[p]) * value + splat(sums[p]) * difference
                 store(logit, k, z)
