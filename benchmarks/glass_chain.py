@@ -151,7 +151,7 @@ def row(energy, beta, method, run):
         found[{"energy": "energy_per_spin", "overlap": "overlap_squared"}[name]] = x.value
         found |= {f"{name}_error": x.error, f"tau_{name}": finite(x.tau_int)}
         found[f"tau_{name}_error"] = finite(x.tau_int_error)
-    found |= {"seconds_per_update": run.seconds, "seconds_per_independent": finite(2 * slowest * run.seconds)}
+    found |= {"seconds_per_update": run.seconds, "seconds_per_independent_sample": finite(2 * slowest * run.seconds)}
     return found | {"reliable": not why, "why": why}
 
 

@@ -15,7 +15,7 @@ PUBLISHED_GLASS = {  # 10⁴ (F_q − F_2RSB)/|F_2RSB| at β = 0.5, 1, 1.5, 2: I
     (200, "MADE_23"): (0.70, 14.5, 5.9, 0.62),
 }
 COVERAGES = ("coverage68", "coverage95")
-TAUS, INDEPENDENT = ("tau_energy", "tau_overlap"), "seconds_per_independent"
+TAUS, INDEPENDENT = ("tau_energy", "tau_overlap"), "seconds_per_independent_sample"
 
 
 def coverage():

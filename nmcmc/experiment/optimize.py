@@ -186,8 +186,7 @@ def _read_solution(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CorruptFileError(f"{path} is not an intact solution: {error}") from error
-    known = isinstance(content, dict) and content.get("format") == FORMAT and content.get("version") in _VERSIONS
-    if not known:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") not in _VERSIONS:
         raise ValueError(f"{path} is no solution of format {FORMAT!r} up to version {VERSION}")
     missing = sorted(_NEEDED - set(content))
     if missing or not all(isinstance(content[name], str) for name in _NAMES):
