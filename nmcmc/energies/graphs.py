@@ -171,7 +171,8 @@ class MaxCut(Problem):
     def summands(self, answer: Ints) -> Floats:
         """Return the weights of the edges that are cut, 0 for the others."""
         i, j = self.graph.pairs.T
-        return self.graph.weights * (answer[:, i] != answer[:, j])
+        cut: Floats = self.graph.weights * (answer[:, i] != answer[:, j])
+        return cut
 
     def value_of_energy(self, energy: float) -> float:
         """Return (Σ w − H)/2."""
