@@ -15,6 +15,7 @@ PUBLISHED_GLASS = {  # 10⁴ (F_q − F_2RSB)/|F_2RSB| at β = 0.5, 1, 1.5, 2: I
     (200, "MADE_23"): (0.70, 14.5, 5.9, 0.62),
 }
 COVERAGES = ("coverage68", "coverage95")
+TAUS, INDEPENDENT = ("tau_energy", "tau_overlap"), "seconds_per_independent_sample"
 
 
 def coverage():
@@ -127,6 +128,42 @@ def _glass_rows(n, rows, means):
             other = f" ({known[k]:g})" if known else ""
             cells.append(f"{1e4 * m['relative_error']:.2g}{other}; {m['ess_fraction']:.3f}")
         yield f"| {net} | {' | '.join(cells)} | {found[0]['seconds']:.1f} |"
+
+
+def glass_chain():
+    """Return acceptance, ess_fraction, τ_int and cost of all methods, one row for each at each β."""
+    whole = load("glass_chain")
+    found, rows = whole["result"]["rows"], ["| β | method | acceptance | ess_fraction | τ_int of H | τ_int of q² |"]
+    rows = [f"{rows[0]} ms per update | ms per independent state | training | reliable |", "|---" * 10 + "|"]
+    for beta, method, net in sorted({(r["beta"], r["method"], r["net"] or "") for r in found}, key=_by_method):
+        same = [r for r in found if (r["beta"], r["method"], r["net"] or "") == (beta, method, net)]
+        mark = " *" if any(r["ess_why"] for r in same) else ""
+        cells = [f"{beta:g}", f"{net}: {method}" if net else method, _range(r["acceptance"] for r in same)]
+        cells += [_range(r["ess_fraction"] for r in same) + mark, *(_range(r[k] for r in same) for k in TAUS)]
+        good = [r for r in same if r["reliable"]]
+        cells += [_range(1e3 * r["seconds_per_update"] for r in same), _range(1e3 * r[INDEPENDENT] for r in good)]
+        cells += [f"{max(r['training_seconds'] for r in same):.0f} s", f"{len(good)} of {len(same)}"]
+        rows.append(f"| {' | '.join(cells)} |")
+    options = whole["options"]
+    text = (
+        f"SK of {options['n_spins']} spins, least … largest of instances {', '.join(map(str, options['instances']))}; "
+        f"training by {options['steps']} steps of {options['batch']} draws at each of 8 β up to this one, rate "
+        f"{options['rate']:g}; an update of Metropolis is {options['sweeps']} sweeps, after a neural one "
+        f"{options['mixed_sweeps']}, before an exchange {options['exchange_sweeps']}; one thread"
+    )
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
+def _by_method(key):
+    beta, method, net = key
+    return beta, net != "", net, method
+
+
+def _range(values):
+    """Return least … largest of numbers, "—" if there are none."""
+    known = [value for value in values if value is not None]
+    ends = dict.fromkeys(f"{end(known):.2g}" for end in (min, max)) if known else ["—"]
+    return " … ".join(ends)
 
 
 def graph_nets():

@@ -12,7 +12,7 @@ import numpy as np
 
 from nmcmc.kernels.simd import load, minimum, splat, store, where_less
 from nmcmc.kernels.simd_double import exp, log_cosh, magnitude, tanh
-from nmcmc.kernels.simd_single import ZERO, log_sigmoid_and_slope, total
+from nmcmc.kernels.simd_single import ZERO, log_sigmoid_and_slope, sum_of
 
 LANES = 16
 GRADIENT_ROWS = 32
@@ -109,7 +109,7 @@ def draw_replica(spins, uniforms, couplings, fields, weights, log_q):
             for l in range(i + 1, n):
                 p, value = first + l - i - 1, load(x, l * LANES)
                 z = z + splat(weights[0, p]) * value
-                z = z + _nested(splat(ZERO) - value, weights, p) - _nested(value, weights, p)
+                z = z + (_nested(splat(ZERO) - value, weights, p) - _nested(value, weights, p))  # odd to the last bit
             store(few, 0, z)
             logit[:] = few
             first += n - i - 1
@@ -158,7 +158,7 @@ def gradient_replica(spins, factors, couplings, fields, weights, gradient):
             change = load(factor, k) * s * missed
             store(slope, k, change)
             own = own + change * mine
-        gradient[-1, i] = total(own)
+        gradient[-1, i] = sum_of(own)
         for l in range(i + 1, n):
             _gradient_of_pair(x, weights, first + l - i - 1, l, slope, chain, kept, gradient)
             for k in range(0, rows, 16):
@@ -193,14 +193,14 @@ def _logit_and_parts(x, weights, first, i, n, k, kept):
 
 @nb.njit(cache=True, nogil=True)
 def _gradient_of_pair(x, weights, p, l, slope, chain, kept, gradient):
-    """Write the gradient for the weights of pair p = (i, l), from the slope of the loss in logit_i, by the chain rule."""
+    """Write the gradient for the weights of pair p = (i, l), from the slope of the loss in logit_i."""
     n_levels, rows, zero = (len(weights) - 2) // 3, GRADIENT_ROWS, splat(ZERO)
     linear = zero
     for k in range(0, rows, 16):
         linear = linear + load(slope, k) * load(x, l * rows + k)
         store(chain, k, zero)
         store(chain, rows + k, zero)
-    gradient[0, p] = total(linear)
+    gradient[0, p] = sum_of(linear)
     for m in range(n_levels - 1, -1, -1):
         shifts, slopes, sums = zero, zero, zero
         for side in range(2):
@@ -216,8 +216,32 @@ def _gradient_of_pair(x, weights, p, l, slope, chain, kept, gradient):
                 shifts = shifts + outer * above
                 slopes = slopes + outer * above * inner
                 store(chain, side * rows + k, above * splat(weights[2 + 3 * m, p]))
-        gradient[1 + 3 * m, p], gradient[2 + 3 * m, p] = total(shifts), total(slopes)
-        gradient[3 + 3 * m, p] = total(sums)
+        gradient[1 + 3 * m, p], gradient[2 + 3 * m, p] = sum_of(shifts), sum_of(slopes)
+        gradient[3 + 3 * m, p] = sum_of(sums)
+
+
+@nb.njit(cache=True, nogil=True)
+def _fields_of_guess(x, between, guess, first, out):
+    """Write X_l = x_l + Σ_m between_lm guess_m, l, m ≥ first, to out; four l at a time share what is loaded.
+
+    The last four may be fewer: then the last one is written several times.
+    """
+    n = len(between)
+    for a in range(first, n, 4):
+        b, c, d = min(a + 1, n - 1), min(a + 2, n - 1), min(a + 3, n - 1)
+        for k in range(0, LANES, 8):
+            at_a, at_b = load(x, a * LANES + k), load(x, b * LANES + k)
+            at_c, at_d = load(x, c * LANES + k), load(x, d * LANES + k)
+            for m in range(first, n):
+                value = load(guess, m * LANES + k)
+                at_a = at_a + splat(between[a, m]) * value
+                at_b = at_b + splat(between[b, m]) * value
+                at_c = at_c + splat(between[c, m]) * value
+                at_d = at_d + splat(between[d, m]) * value
+            store(out, a * LANES + k, at_a)
+            store(out, b * LANES + k, at_b)
+            store(out, c * LANES + k, at_c)
+            store(out, d * LANES + k, at_d)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -233,7 +257,7 @@ def draw_cavity(spins, uniforms, couplings, fields, own, linear, slopes, gains, 
     slopes, gains, shifts, sums (pairs,) : slope, gain, b and a. between (n, n) : symmetric, its diagonal zero.
     """
     n = len(fields)
-    x, guess = np.empty(n * LANES), np.empty(n * LANES)
+    x, guess, guessed = np.empty(n * LANES), np.empty(n * LANES), np.empty(n * LANES)
     logit, spin, product, total = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
     for begin in range(0, spins.shape[0], LANES):
         _begin(fields, x, product, total)
@@ -246,14 +270,12 @@ def draw_cavity(spins, uniforms, couplings, fields, own, linear, slopes, gains, 
                     value = load(x, l * LANES + k)
                     both = tanh(slope * (value + shift)) + tanh(slope * (value - shift))
                     store(guess, l * LANES + k, gain * both)
+            _fields_of_guess(x, between, guess, i + 1, guessed)
             for k in range(0, LANES, 8):
                 z = splat(own[i]) * load(x, i * LANES + k)
                 for l in range(i + 1, n):
                     p, value = first + l - i - 1, load(x, l * LANES + k)
-                    field = value
-                    for m in range(i + 1, n):
-                        field = field + splat(between[l, m]) * load(guess, m * LANES + k)
-                    field, shift = splat(beta) * field, splat(beta * shifts[p])
+                    field, shift = splat(beta) * load(guessed, l * LANES + k), splat(beta * shifts[p])
                     difference = log_cosh(field + shift) - log_cosh(field - shift)
                     z = z + splat(linear[p]) * value + splat(sums[p]) * difference
                 store(logit, k, z)

@@ -1,4 +1,4 @@
-"""Functions of SIMD vectors of sixteen floats, to float32 precision: exp, ln σ with its slope, and the sum of a vector."""
+"""Functions of SIMD vectors of sixteen floats, to single precision: exp, ln σ with its slope, the sum of a vector."""
 
 import numba as nb
 import numpy as np
@@ -46,7 +46,7 @@ def power_of_two(typing_context, k):
 
 
 @intrinsic
-def total(typing_context, a):
+def sum_of(typing_context, a):
     """Return the sum of the elements of a vector of floats, added up as a tree."""
     if a != vector32:
         return None
@@ -61,7 +61,7 @@ def total(typing_context, a):
 
 
 if nb.config.DISABLE_JIT:
-    nearest, total = np.rint, np.sum
+    nearest, sum_of = np.rint, np.sum
 
     def power_of_two(k):
         """Return 2^k for a vector of whole numbers from −126 to 127."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,14 @@ class AnnealingSampler(dimod.Sampler):
 
         Raises
         ------
-        ValueError : for numbers out of range.
+        ValueError : for numbers out of range. TypeError : for a model that is not binary, or numbers of another type.
         """
         others = self.remove_unknown_kwargs(**others)
+        num_reads, num_sweeps = operator.index(num_reads), operator.index(num_sweeps)
         if num_reads < 1 or num_sweeps < 1:
             raise ValueError(f"num_reads is {num_reads} and num_sweeps {num_sweeps}; both must be at least 1")
+        if beta_range is not None and len(beta_range) != 2:
+            raise ValueError(f"beta_range is {beta_range}; give the first and the last inverse temperature")
         if bqm.num_variables == 0:
             return dimod.SampleSet.from_samples_bqm([{}] * num_reads, bqm)
         terms = from_bqm(bqm)

@@ -52,7 +52,7 @@ class Solution:
     @property
     def is_optimal(self) -> bool:
         """Whether the value is proven to be the best: it reaches the bound that no answer surpasses."""
-        return self.value == self.problem.bound
+        return self.problem.reaches_bound(self.answer)
 
 
 def one_round(problem: Problem, search: Search, betas: Floats, replicas: int, rng: Rng) -> Search:

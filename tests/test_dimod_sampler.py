@@ -50,8 +50,22 @@ def test_options():
     assert found.info["beta_range"] == [0.5, 4.0]
     with pytest.raises(ValueError, match="num_reads is 0"):
         AnnealingSampler().sample(MODEL, num_reads=0)
+    with pytest.raises(ValueError, match="first and the last"):
+        AnnealingSampler().sample(MODEL, beta_range=(0.1, 0.5, 1.0))
+    with pytest.raises(TypeError, match="integer"):
+        AnnealingSampler().sample(MODEL, num_reads=2.5)
     with pytest.warns(dimod.exceptions.SamplerUnknownArgWarning):
         AnnealingSampler().sample(MODEL, num_sweeps=3, chain_strength=2)
+
+
+@pytest.mark.parametrize("model", [dimod.QuadraticModel(), dimod.ConstrainedQuadraticModel()])
+def test_models_that_are_not_binary_are_refused(model):
+    if isinstance(model, dimod.QuadraticModel):
+        model.add_variable("INTEGER", "i")
+    else:
+        model.add_variable("BINARY", "i")
+    with pytest.raises(TypeError, match="give a binary quadratic model"):
+        AnnealingSampler().sample(model)
 
 
 def test_without_dimod_the_error_says_what_to_install():

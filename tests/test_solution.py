@@ -36,6 +36,21 @@ def test_a_value_at_the_bound_is_proven():
     assert (best.value, best.is_optimal) == (6.0, False)
 
 
+@pytest.mark.parametrize("kind", ["graph", "qubo", "ising"])
+def test_a_value_that_only_rounds_to_the_bound_is_not_proven(kind):
+    """A term of 1e-9 beside one of 1e9 is lost in the value, and still must be at its best."""
+    sign = -1 if kind == "qubo" else 1
+    problem = problem_of(terms_of(kind, 4, [(0, 1), (2, 3)], [sign * 1e-9, sign * 1e9]))
+    best, other = {
+        "graph": ([0, 1, 0, 1], [0, 0, 0, 1]),
+        "qubo": ([1, 1, 1, 1], [0, 1, 1, 1]),
+        "ising": ([1, 1, 1, 1], [-1, 1, 1, 1]),
+    }[kind]
+    right, wrong = check(problem, np.array(best)), check(problem, np.array(other))
+    assert right.value == wrong.value == problem.bound
+    assert (right.is_optimal, wrong.is_optimal) == (True, False)
+
+
 def test_rounds_go_on_where_others_stopped():
     problem = MaxCut(toroidal_graph((8, 8), Rng(1)))
     betas, search = schedule(problem.energy, 3), START

@@ -69,14 +69,18 @@ def field_case(name):
     rng = np.random.default_rng(5)
     spins, uniforms, log_q = np.zeros((9, 5), dtype=np.int8), rng.random((9, 5)), np.zeros(9)
     system, own, pairs = (rng.normal(size=(5, 5)), rng.normal(size=5)), rng.normal(size=5), rng.normal(size=(9, 10))
+    single, weights = [a.astype(np.float32) for a in system], rng.normal(size=(8, 10)).astype(np.float32)
     if name == "own":
         partial_fields.draw_own(spins, uniforms, *system, log_q)
     elif name == "replica":
-        layers = pairs[1:3].copy(), pairs[3:5].copy(), pairs[5:7].copy()
-        partial_fields.draw_replica(spins, uniforms, *system, own, pairs[0], *layers, log_q)
+        partial_fields.draw_replica(spins, uniforms, *single, weights, log_q)
+    elif name == "gradient":
+        spins = rng.choice(np.array([-1, 1], dtype=np.int8), size=(9, 5))
+        log_q = np.zeros_like(weights)
+        partial_fields.gradient_replica(spins, uniforms[:, 0].astype(np.float32), *single, weights, log_q)
     elif name == "cavity":
-        weights = pairs[0], pairs[1], pairs[2], rng.normal(size=(5, 5))
-        partial_fields.draw_cavity(spins, uniforms, *system, own, *weights, 0.7, pairs[3], pairs[4], log_q)
+        guesses = pairs[0], pairs[1], pairs[2], rng.normal(size=(5, 5))
+        partial_fields.draw_cavity(spins, uniforms, *system, own, *guesses, 0.7, pairs[3], pairs[4], log_q)
     else:
         counts.draw(spins, uniforms, rng.normal(size=(5, 5)), log_q)
     return spins, log_q
@@ -163,7 +167,7 @@ def run():
     results = {"net": net_case(), "leaf": leaf_case(np.float32), "leaf64": leaf_case(np.float64)}
     names = {name: ("spins", "log_q" if name == "net" else "log_z") for name in results}
     results["window"], names["window"] = window_case(), ("spins", "chances")
-    for name in ("own", "replica", "cavity", "counts"):
+    for name in ("own", "replica", "gradient", "cavity", "counts"):
         results[name], names[name] = field_case(name), ("spins", "log_q")
     results["affine"], names["affine"] = affine_case(), ("spins", "out")
     for name in ("checkerboard", "swendsen_wang"):

@@ -64,8 +64,29 @@ class Problem(ABC):
         """Return the spins (batch, n) for the user's variables (batch, n)."""
 
     @abstractmethod
+    def summands(self, answer: Ints) -> Floats:
+        """Return what the value of each answer (batch, n) adds up, (batch, n_terms), without any rounding."""
+
+    @property
+    @abstractmethod
+    def best_summands(self) -> Floats:
+        """Numbers whose sum no value surpasses: every term at its best."""
+
     def value(self, answer: Ints) -> Floats:
         """Return the value of each answer (batch, n) from the file's own numbers, (batch,)."""
+        return np.array([math.fsum(row) for row in self.summands(answer).tolist()], dtype=np.float64)
+
+    @property
+    def bound(self) -> float:
+        """A value that no answer surpasses, rounded once."""
+        return math.fsum(self.best_summands)
+
+    def reaches_bound(self, answer: Ints) -> bool:
+        """Return whether an answer (n,) has exactly the value that none surpasses: a difference that rounds to 0 is 0.
+
+        Value and bound may be equal by rounding alone, if weights are of very different size.
+        """
+        return math.fsum([*self.summands(answer[None])[0].tolist(), *(-self.best_summands).tolist()]) == 0
 
     def value_of_energy(self, energy: float) -> float:
         """Return the value of an answer whose spins have that energy."""
@@ -80,11 +101,6 @@ class Problem(ABC):
     def is_exact(self) -> bool:
         """Whether every value is an integer that float64 holds, so that values have no rounding at all."""
         return bool(np.all(self.numbers == np.rint(self.numbers))) and math.fsum(abs(self.numbers)) < LARGEST_EXACT
-
-    @property
-    @abstractmethod
-    def bound(self) -> float:
-        """A value that no answer surpasses: every term at its best."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +127,18 @@ class Ising(Problem):
         """Return the spins."""
         return answer.astype(np.int8)
 
-    def value(self, answer: Ints) -> Floats:
-        """Return H(s) of each row, (batch,)."""
+    def summands(self, answer: Ints) -> Floats:
+        """Return −J s s of all bonds, −h s of all sites, and the constant."""
         energy = self.energy
         i, j = energy.edges.T
         bonds, sites = -energy.couplings * answer[:, i] * answer[:, j], -energy.fields * answer
-        return _sums(bonds, sites, np.full((len(answer), 1), energy.offset))
+        return np.concatenate([bonds, sites, np.full((len(answer), 1), energy.offset)], axis=1)
 
     @property
-    def bound(self) -> float:
+    def best_summands(self) -> Floats:
         """Every bond and field satisfied."""
         energy = self.energy
-        return energy.offset - math.fsum(abs(energy.couplings)) - math.fsum(abs(energy.fields))
+        return np.concatenate([-np.abs(energy.couplings), -np.abs(energy.fields), [energy.offset]])
 
 
 @dataclass(frozen=True)
@@ -152,19 +168,20 @@ class MaxCut(Problem):
         """Return s = 1 − 2 side."""
         return (1 - 2 * answer).astype(np.int8)
 
-    def value(self, answer: Ints) -> Floats:
-        """Return the weight of the cut of each row, (batch,)."""
+    def summands(self, answer: Ints) -> Floats:
+        """Return the weights of the edges that are cut, 0 for the others."""
         i, j = self.graph.pairs.T
-        return _sums(self.graph.weights * (answer[:, i] != answer[:, j]))
+        cut: Floats = self.graph.weights * (answer[:, i] != answer[:, j])
+        return cut
 
     def value_of_energy(self, energy: float) -> float:
         """Return (Σ w − H)/2."""
         return (math.fsum(self.graph.weights) - energy) / 2
 
     @property
-    def bound(self) -> float:
+    def best_summands(self) -> Floats:
         """All edges of positive weight."""
-        return math.fsum(self.graph.weights[self.graph.weights > 0])
+        return np.maximum(self.graph.weights, 0)
 
 
 @dataclass(frozen=True)
@@ -192,17 +209,17 @@ class Qubo(Problem):
         """Return s = 2x − 1."""
         return (2 * answer - 1).astype(np.int8)
 
-    def value(self, answer: Ints) -> Floats:
-        """Return f(x) of each row, (batch,)."""
+    def summands(self, answer: Ints) -> Floats:
+        """Return q_ij x_i x_j of all pairs, q_i x_i of all sites, and the constant."""
         i, j = self.terms.pairs.T
         pairs, sites = self.terms.weights * answer[:, i] * answer[:, j], self.terms.linear * answer
-        return _sums(pairs, sites, np.full((len(answer), 1), self.terms.constant))
+        return np.concatenate([pairs, sites, np.full((len(answer), 1), self.terms.constant)], axis=1)
 
     @property
-    def bound(self) -> float:
+    def best_summands(self) -> Floats:
         """All negative coefficients and none of the others."""
-        weights, linear = self.terms.weights, self.terms.linear
-        return math.fsum(weights[weights < 0]) + math.fsum(linear[linear < 0]) + self.terms.constant
+        weights, linear = np.minimum(self.terms.weights, 0), np.minimum(self.terms.linear, 0)
+        return np.concatenate([weights, linear, [self.terms.constant]])
 
 
 @dataclass(frozen=True)
@@ -239,8 +256,8 @@ class IndependentSet(Problem):
         """Return s = 2x − 1."""
         return (2 * answer - 1).astype(np.int8)
 
-    def value(self, answer: Ints) -> Floats:
-        """Return the size of each set, (batch,).
+    def summands(self, answer: Ints) -> Floats:
+        """Return 1 for every member, 0 for the others.
 
         Raises
         ------
@@ -251,8 +268,7 @@ class IndependentSet(Problem):
         if inside.size:
             row, edge = inside[0]
             raise ValueError(f"set {row} is not independent: it holds both ends of the edge {self.edges[edge]}")
-        sizes: Floats = answer.sum(axis=1).astype(np.float64)
-        return sizes
+        return answer.astype(np.float64)
 
     def value_of_energy(self, energy: float) -> float:
         """Return −H, the size of an independent set."""
@@ -264,15 +280,15 @@ class IndependentSet(Problem):
         return np.ones(self.terms.n_sites)
 
     @property
-    def bound(self) -> float:
-        """All sites without an edge, and of the others no more than the number without a maximal matching."""
+    def best_summands(self) -> Floats:
+        """All sites without an edge, of the others as many as a maximal matching leaves at most; a single number."""
         taken = np.zeros(self.terms.n_sites, dtype=bool)
         matched = 0
         for i, j in self.edges.tolist():
             if not (taken[i] or taken[j]):
                 taken[i] = taken[j] = True
                 matched += 1
-        return float(self.terms.n_sites - matched)
+        return np.array([float(self.terms.n_sites - matched)])
 
 
 PROBLEMS: dict[str, type[Problem]] = {kind.name: kind for kind in (MaxCut, Qubo, IndependentSet, Ising)}
@@ -332,9 +348,3 @@ def _independent(members: np.ndarray, around: list[Ints]) -> np.ndarray:
         if not chosen[around[i]].any():
             chosen[i] = True
     return chosen
-
-
-def _sums(*columns: Floats) -> Floats:
-    """Return the sum of every row of all columns together, rounded once."""
-    sums: Floats = np.array([math.fsum(row) for row in np.concatenate(columns, axis=1).tolist()], dtype=np.float64)
-    return sums

@@ -32,7 +32,7 @@ class Text:
         self.path = path
         _check_file(path)
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is no text file: {error}") from error
         numbered = [(number, line.split()) for number, line in enumerate(lines, start=1)]
@@ -48,7 +48,7 @@ class Text:
     def whole(self, number: int, word: str, least: int, most: int, name: str) -> int:
         """Return the integer that a word means; raise ValueError unless least ≤ it ≤ most."""
         try:
-            value = int(word)
+            value = int(_plain(word))
         except ValueError:
             raise self.wrong(number, f"{name} is {word!r}; it must be an integer") from None
         if not least <= value <= most:
@@ -58,7 +58,7 @@ class Text:
     def real(self, number: int, word: str, name: str) -> float:
         """Return the finite number that a word means."""
         try:
-            value = float(word)
+            value = float(_plain(word))
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
@@ -92,7 +92,10 @@ def read_gset(path: Path) -> Terms:
 
 
 def read_edges(path: Path) -> Terms:
-    """Return H = −Σ J s s − Σ h s of an edge list: ``N``, then ``i j J`` and ``i h``, sites from 0 on."""
+    """Return H = −Σ J s s − Σ h s of an edge list: ``N``, then ``i j J`` and ``i h``, sites from 0 on.
+
+    Lines of two whole numbers and no others are refused: they are more likely edges without weights than fields.
+    """
     text = Text(path)
     (number, head), *rows = text.rows
     text.length(number, head, (1,), "N, the number of sites")
@@ -105,6 +108,11 @@ def read_edges(path: Path) -> Terms:
             couplings.append(text.real(number, words[2], "J"))
         else:
             _set_once(text, number, fields, text.whole(number, words[0], 0, n - 1, "the site"), words[1])
+    if rows and not pairs and all(words[1].isdecimal() for _, words in rows):
+        raise ValueError(
+            f"{path} lists no coupling, only lines of two words, which mean i h, field h of site i; an edge needs its "
+            "weight, i j J. If these are fields, write 1.0 for 1"
+        )
     return terms_of("ising", n, pairs, couplings, np.nan_to_num(fields))
 
 
@@ -139,14 +147,14 @@ def read_bqm(path: Path) -> Terms:
     """Return a binary quadratic model of `dimod` from the JSON text of its ``to_serializable()``."""
     _check_file(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON file: {error}") from error
     if not isinstance(content, dict) or content.get("type") != "BinaryQuadraticModel" or content.get("use_bytes"):
         raise ValueError(f"{path} is no binary quadratic model; write json.dumps(bqm.to_serializable()) to a file")
     try:
         return _terms_of_bqm(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} is a damaged binary quadratic model ({type(error).__name__}: {error})") from error
 
 
@@ -214,10 +222,15 @@ def gset_text(terms: Terms) -> str:
 
 def _check_file(path: Path) -> None:
     if not path.is_file():
-        reason = "is a folder" if path.is_dir() else "does not exist"
+        reason = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
         raise FileNotFoundError(f"{path} {reason}; give the name of a file with a graph, a QUBO or couplings")
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size} bytes; at most {MAX_BYTES} are read")
+
+
+def _plain(word: str) -> str:
+    """Return the word, or one that is no number if it has what only Python reads as one, such as 1_000."""
+    return word if word.isascii() and "_" not in word else "?"
 
 
 def _pair(text: Text, number: int, words: list[str], first: int, n: int) -> tuple[int, int]:
@@ -252,7 +265,10 @@ def _coefficients(text: Text, rows: list[tuple[int, list[str]]], vartype: str, n
 
 def _terms_of_bqm(content: dict[str, Any]) -> Terms:
     linear, weights = (np.array(content[f"{name}_biases"], dtype=np.float64) for name in ("linear", "quadratic"))
-    pairs = np.stack([np.array(content[f"quadratic_{end}"], dtype=np.int64) for end in ("head", "tail")], axis=-1)
+    ends = [content[f"quadratic_{end}"] for end in ("head", "tail")]
+    if not all(type(site) is int for end in ends for site in end):
+        raise ValueError("an end of an interaction is no integer")
+    pairs = np.stack([np.array(end, dtype=np.int64) for end in ends], axis=-1)
     vartype, sizes = content["variable_type"], (content["num_variables"], content["num_interactions"])
     if vartype not in ("SPIN", "BINARY"):
         raise ValueError(f"variable_type is {vartype!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +14,11 @@ from nmcmc.energies.terms import MAX_SITES, Terms, terms_of
 
 MAX_ENTRIES = 2**28
 _NAMES = ("format", "shape", "data", "indices", "indptr")
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError),
+    *(KeyError, TypeError, ValueError),
+)
+"""What zipfile and numpy raise for archives and arrays that are cut, changed, encrypted or of another kind."""
 
 
 def read_matrix(path: Path) -> Terms:
@@ -24,11 +30,13 @@ def read_matrix(path: Path) -> Terms:
     ------
     ValueError : if the file is no such matrix, or damaged.
     """
+    with path.open("rb"):  # a file that cannot be read is not a damaged one
+        pass
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = {name: _array(archive, f"{name}.npy") for name in _NAMES}
         return _terms(arrays)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise ValueError(
             f"{path} is no matrix of scipy.sparse.save_npz in compressed rows (csr) or columns (csc): {error}"
         ) from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 
@@ -118,20 +119,35 @@ def from_networkx(graph: Any, weight: str = "weight") -> Terms:
 
     Raises
     ------
-    ValueError : for a directed graph, or an edge from a node to itself.
+    ValueError : for a directed graph, an edge from a node to itself, a weight that is no finite number, or a name of
+        weights other than "weight" that no edge has.
     """
     if graph.is_directed():
         raise ValueError("the graph is directed; take graph.to_undirected()")
     place = {node: position for position, node in enumerate(graph.nodes)}
-    edges = [(place[a], place[b], data.get(weight, 1.0)) for a, b, data in graph.edges(data=True)]
-    return terms_of("graph", len(place), [e[:2] for e in edges], [e[2] for e in edges], labels=tuple(place))
+    edges = [(a, b, data.get(weight, 1.0)) for a, b, data in graph.edges(data=True)]
+    if edges and weight != "weight" and not any(weight in data for _, _, data in graph.edges(data=True)):
+        raise ValueError(f"no edge of the graph has {weight!r}; give the name under which edges have their weights")
+    for a, b, w in edges:
+        if a == b:
+            raise ValueError(f"an edge joins node {a!r} to itself; take it out")
+        if not isinstance(w, SupportsFloat) or isinstance(w, str) or not math.isfinite(w):
+            raise ValueError(f"the edge of {a!r} and {b!r} has weight {w!r}; it must be a finite number")
+    pairs, weights = [(place[a], place[b]) for a, b, _ in edges], [float(w) for _, _, w in edges]
+    return terms_of("graph", len(place), pairs, weights, labels=tuple(place))
 
 
 def from_bqm(bqm: Any) -> Terms:
     """Return the terms of a `dimod` binary quadratic model: a QUBO, or an Ising model.
 
     dimod's H = Σ J s s + Σ h s + offset has the opposite signs of ours; the values of H are the same.
+
+    Raises
+    ------
+    TypeError : for another model of dimod, whose variables need not be binary.
     """
+    if not hasattr(getattr(bqm, "vartype", None), "name"):
+        raise TypeError(f"this is a {type(bqm).__name__}; give a binary quadratic model (dimod.BinaryQuadraticModel)")
     place = {label: position for position, label in enumerate(bqm.variables)}
     sign, kind = (-1.0, "ising") if bqm.vartype.name == "SPIN" else (1.0, "qubo")
     pairs = [(place[a], place[b]) for a, b in bqm.quadratic]

@@ -29,9 +29,11 @@ from nmcmc.types import CorruptFileError
 DEFAULT_SECONDS, CHECKPOINT_SECONDS = 10.0, 5.0
 FORMAT, VERSION = "nmcmc-solution", 1
 _NEEDED = {
-    *("file", "file_sha256", "problem", "value_name", "value", "energy", "proven_optimal"),
-    *("answer", "fingerprint", "search"),
+    *("problem", "n_sites", "n_pairs", "goal", "value_name", "value", "exact_arithmetic", "bound", "proven_optimal"),
+    *("energy", "labels", "file", "file_sha256", "answer", "fingerprint", "search"),
 }
+_VERSIONS = tuple(range(1, VERSION + 1))
+_NAMES = ("problem", "value_name", "file", "file_sha256", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -110,24 +112,12 @@ def search_stage(job: OptimizeJob, checkpoint: Path) -> tuple[Search, float]:
 
 def solution_content(job: OptimizeJob, solution: Solution, seconds: float) -> dict[str, Any]:
     """Return everything that the solution's file says."""
-    problem, config, search = job.problem, job.config, solution.search
-    hot, cold = default_beta_range(problem.energy)
-    labels = problem.terms.labels
+    config, search = job.config, solution.search
+    hot, cold = default_beta_range(job.problem.energy)
+    head = {"format": FORMAT, "version": VERSION, "file": job.path.name, "file_sha256": job.file_sha256}
     return {
-        "format": FORMAT,
-        "version": VERSION,
-        "file": job.path.name,
-        "file_sha256": job.file_sha256,
-        "problem": problem.name,
-        "n_sites": problem.terms.n_sites,
-        "n_pairs": len(problem.terms.pairs),
-        "goal": problem.goal,
-        "value_name": problem.value_name,
-        "value": solution.value,
-        "exact_arithmetic": problem.is_exact,
-        "bound": problem.bound,
-        "proven_optimal": solution.is_optimal,
-        "energy": solution.energy,
+        **head,
+        **claims_of(solution),
         "search": {
             "sweeps": config.sweeps,
             "replicas": config.replicas,
@@ -140,8 +130,25 @@ def solution_content(job: OptimizeJob, solution: Solution, seconds: float) -> di
         },
         "fingerprint": job.fingerprint,
         "versions": versions(),
-        "labels": None if labels is None else [_plain(label) for label in labels],
         "answer": solution.answer.tolist(),
+    }
+
+
+def claims_of(solution: Solution) -> dict[str, Any]:
+    """Return what a solution's file says of its answer and problem: all of it follows from answer and problem."""
+    problem, labels = solution.problem, solution.problem.terms.labels
+    return {
+        "problem": problem.name,
+        "n_sites": problem.terms.n_sites,
+        "n_pairs": len(problem.terms.pairs),
+        "goal": problem.goal,
+        "value_name": problem.value_name,
+        "value": solution.value,
+        "exact_arithmetic": problem.is_exact,
+        "bound": problem.bound,
+        "proven_optimal": solution.is_optimal,
+        "energy": solution.energy,
+        "labels": None if labels is None else [_plain(label) for label in labels],
     }
 
 
@@ -156,9 +163,10 @@ def verify_command(path: Path, config: OptimizeConfig, solution: Path) -> dict[s
     job = prepare(path, config if config.problem else OptimizeConfig(config.format, content["problem"]), Options())
     if content["file_sha256"] != job.file_sha256:
         raise ValueError(f"{solution} is a solution of another file than {path}: their SHA-256 differ")
+    if content["problem"] != job.problem.name:
+        raise ValueError(f"{solution} is a solution of {content['problem']}, not of {job.problem.name}")
     found = check(job.problem, np.array(content["answer"], dtype=np.int64))
-    claims = {"value": found.value, "energy": found.energy, "proven_optimal": found.is_optimal}
-    for name, value in claims.items():
+    for name, value in claims_of(found).items():
         if content[name] != value:
             raise ValueError(f"{solution} says {name} = {content[name]!r}; by the numbers of {path} it is {value!r}")
     return {"command": "optimize", "verified": True} | _shown(content)
@@ -176,14 +184,16 @@ def _read_solution(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{path} does not exist; `nmcmc optimize FILE --out SOLUTION` makes a solution")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CorruptFileError(f"{path} is not an intact solution: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version", 0) > VERSION:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") not in _VERSIONS:
         raise ValueError(f"{path} is no solution of format {FORMAT!r} up to version {VERSION}")
     missing = sorted(_NEEDED - set(content))
-    whole = not missing and isinstance(content["answer"], list) and all(type(x) is int for x in content["answer"])
+    if missing or not all(isinstance(content[name], str) for name in _NAMES):
+        raise CorruptFileError(f"{path} is not an intact solution: {missing or list(_NAMES)} are missing or damaged")
+    whole = isinstance(content["answer"], list) and all(type(x) is int for x in content["answer"])
     if not whole or max(map(abs, content["answer"]), default=0) > 1:
-        raise CorruptFileError(f"{path} is not an intact solution: {missing or 'the answer'} is missing or damaged")
+        raise CorruptFileError(f"{path} is not an intact solution: the answer is damaged")
     return content
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
+
+import torch
 
 from nmcmc.random import Rng
 from nmcmc.training.loop import Plan, TrainableSampler, train
@@ -13,11 +15,19 @@ from nmcmc.training.schedule import constant_rate
 from nmcmc.types import ThermalTarget
 
 S = TypeVar("S", bound=TrainableSampler)
+SPREAD_DRAWS = 1000
 
 
 @dataclass(frozen=True)
 class Annealing:
     """The temperatures of a run, rising in β, and how to train at the first of them and at all others.
+
+    Attributes
+    ----------
+    betas : the temperatures. first, others : plans for the first of them, and for each of the others.
+    gentle : whether rates are multiplied by the standard deviation of ln w wherever a β begins with one below 1. Adam
+        moves every weight by the rate, however small the noise of its gradient: a sampler that is close already would
+        only lose by it.
 
     Raises
     ------
@@ -27,6 +37,7 @@ class Annealing:
     betas: tuple[float, ...]
     first: Plan
     others: Plan
+    gentle: bool = False
 
     def __post_init__(self) -> None:
         if not self.betas or any(b <= a for a, b in zip(self.betas, self.betas[1:], strict=False)):
@@ -43,10 +54,10 @@ def published() -> Annealing:
     return Annealing(tuple(round(0.1 + 0.05 * k, 2) for k in range(39)), first, plan)
 
 
-def brisk(betas: Sequence[float], steps: int = 150, learning_rate: float = 0.01) -> Annealing:
+def brisk(betas: Sequence[float], steps: int = 150, learning_rate: float = 0.01, *, gentle: bool = False) -> Annealing:
     """Return a run of few steps at each β, whose rate is ten times that of `published` and falls to 0 at each β."""
     plan = Plan(steps=steps, learning_rate=learning_rate, warmup=min(20, steps // 5 + 1), evaluate_every=0)
-    return Annealing(tuple(betas), plan, plan)
+    return Annealing(tuple(betas), plan, plan, gentle)
 
 
 def train_along(
@@ -62,8 +73,9 @@ def train_along(
     Parameters
     ----------
     sampler : where to start; it is not changed. target, objective : as in `loop.train`; β is that of the annealing.
-    rng : the k-th β uses ``rng.child("beta", k)``.
-    at : (sampler, β) → a sampler with the same weights at another β, such as `samplers.store.at_beta`.
+    rng : the k-th β uses ``rng.child("beta", k)`` and ``rng.child("spread", k)``.
+    at : (sampler, β) → a sampler at another β with the same weights, such as `samplers.store.at_beta`, or with what is
+        known of their change, such as `samplers.response.follow_response`.
 
     Raises
     ------
@@ -90,5 +102,15 @@ def train_along(
     for k, beta in enumerate(annealing.betas):
         sampler = at(sampler, beta)
         plan = annealing.others if k else annealing.first
+        if annealing.gentle:
+            spread = _spread(sampler, target.at(beta), rng.child("spread", k))
+            plan = replace(plan, learning_rate=plan.learning_rate * min(1.0, spread))
         train(sampler, target.at(beta), objective, plan, rng.child("beta", k))
         yield sampler
+
+
+@torch.no_grad()
+def _spread(sampler: TrainableSampler, target: ThermalTarget, rng: Rng) -> float:
+    """Return the standard deviation of ln w over fresh draws, never 0."""
+    draw = sampler.sample(SPREAD_DRAWS, rng)
+    return max(float((target.log_density(draw.spins) - draw.log_prob).std()), 1e-6)

@@ -143,6 +143,24 @@ def test_networkx_graphs_keep_their_node_names():
         from_networkx(networkx.DiGraph([(0, 1)]))
 
 
+@pytest.mark.parametrize(
+    ("edge", "name", "message"),
+    [
+        (("a", "a", 1.0), "weight", "joins node 'a' to itself"),
+        (("a", "b", "3"), "weight", "edge of 'a' and 'b' has weight '3'"),
+        (("a", "b", None), "weight", "has weight None"),
+        (("a", "b", np.inf), "weight", "has weight inf"),
+        (("a", "b", 1j), "weight", "has weight 1j"),
+        (("a", "b", 1.0), "capacity", "no edge of the graph has 'capacity'"),
+    ],
+)
+def test_networkx_graphs_whose_weights_are_none_are_refused(edge, name, message):
+    graph = networkx.Graph()
+    graph.add_weighted_edges_from([edge])
+    with pytest.raises(ValueError, match=message):
+        from_networkx(graph, name)
+
+
 @pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
 def test_models_of_dimod_have_their_own_energies(vartype):
     import dimod

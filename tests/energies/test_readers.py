@@ -128,6 +128,9 @@ def test_matrices_of_scipy(tmp_path, kind, dtype):
         ("edges", "3\n0 3 1\n", "line 2: a site is 3; it must be from 0 to 2"),
         ("edges", "3\n0 1 2 3\n", "line 2: 4 words"),
         ("edges", "3\n0 1\n0 1\n", "line 3: site 0 has a value already"),
+        ("edges", "3\n0 1\n1 2\n", "lists no coupling, only lines of two words, which mean i h"),
+        ("gset", "3 1\n1 2 1_0\n", "line 2: the weight is '1_0'"),
+        ("gset", "1_0 1\n1 2 1\n", "line 1: the number of sites is '1_0'; it must be an integer"),
         ("coo", "0 1 1.0\n", "must say once in a line of its own: # vartype=SPIN"),
         ("coo", "# vartype=SPIN\n0 1\n", "line 2: 2 words"),
         ("qubo", "p qubo 0 3 0 1\n0 0 1\n", "0 diagonal lines are announced, but 1 follow"),
@@ -136,6 +139,7 @@ def test_matrices_of_scipy(tmp_path, kind, dtype):
         ("bqm", "{", "is no JSON file"),
         ("bqm", "[]", "is no binary quadratic model"),
         ("bqm", '{"type": "BinaryQuadraticModel"}', "damaged binary quadratic model"),
+        ("bqm", 100_000 * "[", "is no JSON file"),
         ("csr", "no zip", "is no matrix of scipy"),
         ("rudy", "3 1\n", "format is 'rudy'; it must be one of gset"),
         ("gset", b"\xff\xfe", "is no text file"),
@@ -146,6 +150,24 @@ def test_errors_name_file_and_line(file, form, content, message):
         read_terms(file(content), form)
     assert message in str(caught.value)
     assert "system.txt" in str(caught.value) or form == "rudy"
+
+
+def test_texts_with_a_byte_order_mark_and_dos_lines(file):
+    for name, text in GOOD.items():
+        plain, marked = (read_terms(file(t), name) for t in (text, "\ufeff" + text.replace("\n", "\r\n")))
+        assert np.array_equal(plain.pairs, marked.pairs)
+        assert np.array_equal(plain.weights, marked.weights)
+
+
+def test_an_edge_list_may_list_fields_only(file):
+    assert read_terms(file("3\n0 1.0\n2 1\n"), "edges").linear.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("end", [0.7, True, 10**30, float("inf"), None])
+def test_ends_of_interactions_are_integers(file, end):
+    content = MODEL.to_serializable() | {"quadratic_head": [end, 1]}
+    with pytest.raises(ValueError, match="damaged binary quadratic model"):
+        read_terms(file(json.dumps(content), "m.json"))
 
 
 @pytest.mark.parametrize("name", ["num_variables", "num_interactions"])
@@ -167,12 +189,31 @@ def test_counts_of_a_model_are_checked(file, name):
         ({"data": np.ones(4, dtype=complex)}, "must be real"),
         ({"data": np.array([1, 1, np.nan, 1])}, "finite"),
         ({"format": np.array("coo")}, "its format is 'coo'"),
+        ({"shape": np.array(3)}, "is no matrix of scipy"),
         ({"indptr": None}, "indptr"),
     ],
 )
 def test_damaged_matrices_are_refused(file, changes, message):
     with pytest.raises(ValueError, match=message):
         read_terms(file(matrix_bytes(**changes), "m.npz"))
+
+
+def test_damaged_archives_are_refused(file):
+    """Whatever zipfile, zlib and numpy raise: every byte changed, and cut anywhere."""
+    stream, generator = io.BytesIO(), np.random.default_rng(1)
+    scipy.sparse.save_npz(stream, scipy.sparse.csr_matrix(np.diag(np.ones(4), 1)))
+    whole = stream.getvalue()
+    messages = []
+    for place in range(0, len(whole), 2):
+        changed = bytearray(whole)
+        changed[place] ^= int(generator.integers(1, 256))
+        for content in (bytes(changed), whole[:place]):
+            try:
+                read_terms(file(content, "m.npz"))
+            except ValueError as error:
+                messages.append(str(error))
+    assert len(messages) > len(whole) / 2
+    assert all("m.npz is no matrix" in message for message in messages)
 
 
 def test_pickles_in_a_matrix_are_not_loaded(file):

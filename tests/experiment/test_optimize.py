@@ -56,7 +56,13 @@ def test_time_ends_a_search_after_a_whole_round(graph):
     assert result.json["search"]["rounds"] == 1
 
 
-@pytest.mark.parametrize(("name", "value"), [("value", 99.0), ("energy", -1.0), ("proven_optimal", True)])
+CLAIMS = [
+    *(("value", 99.0), ("energy", -1.0), ("proven_optimal", True), ("bound", 1e6), ("goal", "smallest")),
+    *(("exact_arithmetic", False), ("n_sites", 35), ("n_pairs", 1), ("value_name", "energy"), ("labels", ["a"] * 36)),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), CLAIMS)
 def test_false_claims_are_found_out(graph, name, value):
     call(LINE)
     content = json.loads((graph / "o").read_text())
@@ -70,11 +76,25 @@ def test_a_solution_of_another_file_is_none(graph):
     (graph / "h").write_text(gset_text(toroidal_graph((6, 6), Rng(2))))
     assert "of another file than h" in call("optimize h --verify o").err
     assert call("optimize g --verify g").code == 4
-    (graph / "j").write_text("{}")
-    assert call("optimize g --verify j").code == 2
+    for text in ("{}", '{"format": "nmcmc-solution", "version": "1"}', '{"format": "nmcmc-solution", "version": 2}'):
+        (graph / "j").write_text(text)
+        assert call("optimize g --verify j").code == 2
+    (graph / "j").write_text(100_000 * "[")
+    assert call("optimize g --verify j").code == 4
 
 
-@pytest.mark.parametrize("damage", [{"answer": "0101"}, {"answer": [0.5] * 36}, {"answer": [10**30] * 36}, "energy"])
+def test_a_solution_of_another_problem_is_none(graph):
+    call(LINE)
+    assert "o is a solution of maxcut, not of ising" in call("optimize g --verify o --problem ising").err
+
+
+DAMAGES = [
+    *({"answer": "0101"}, {"answer": [0.5] * 36}, {"answer": [10**30] * 36}, {"value_name": []}, {"problem": 3}),
+    *("energy", "bound", "labels"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_solutions_are_named(graph, damage):
     call(LINE)
     content = json.loads((graph / "o").read_text())

@@ -12,6 +12,7 @@ from nmcmc.energies.disorder import random_regular, sherrington_kirkpatrick
 from nmcmc.energies.mean_field import DenseEnergy, all_pairs
 from nmcmc.exact.conditionals import conditional_logits, partial_fields
 from nmcmc.exact.enumeration import all_states, probabilities
+from nmcmc.kernels import partial_fields as kernels
 from nmcmc.kernels.independence import acceptance_probability
 from nmcmc.random import Rng
 from nmcmc.samplers import partial_fields as module
@@ -56,6 +57,17 @@ def test_the_compiled_draw_is_the_one_by_full_passes(build, field):
     fast, slow = sampler.sample(150, Rng(2)), sampler.sample_by_passes(150, Rng(2))
     assert torch.equal(fast.spins, slow.spins)
     torch.testing.assert_close(fast.log_prob, slow.log_prob, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", range(9))
+def test_fields_of_the_guess_are_those_of_all_spins_left(first):
+    """The kernel takes four spins at a time, and 1 to 9 are left."""
+    generator, n, shape = np.random.default_rng(first), 9, (9, kernels.LANES)
+    x, guess, between = (generator.normal(size=size) for size in (shape, shape, (n, n)))
+    out = np.full(shape, np.nan)
+    kernels._fields_of_guess(x.ravel(), between, guess.ravel(), first, out.ravel())
+    np.testing.assert_allclose(out[first:], (x + between[:, first:] @ guess[first:])[first:], rtol=0, atol=1e-13)
+    assert np.isnan(out[:first]).all()
 
 
 def test_a_gradient_in_slices_is_that_of_all_rows(build, monkeypatch):
