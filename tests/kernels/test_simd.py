@@ -184,6 +184,8 @@ def test_kernels_run_uncompiled_with_the_same_results(tmp_path):
     np.testing.assert_allclose(plain["net_log_q"], compiled["net_log_q"], rtol=1e-6)
     np.testing.assert_allclose(plain["leaf_log_z"], compiled["leaf_log_z"], rtol=1e-6)
     np.testing.assert_allclose(plain["leaf64_log_z"], compiled["leaf64_log_z"], rtol=1e-13)
-    for name in (*(f"{net}_log_q" for net in nets), "affine_out"):
+    for name in ("replica_log_q", "gradient_log_q"):  # in single precision
+        np.testing.assert_allclose(plain[name], compiled[name], rtol=1e-5, atol=1e-5)
+    for name in ("own_log_q", "cavity_log_q", "counts_log_q", "affine_out"):
         np.testing.assert_allclose(plain[name], compiled[name], rtol=1e-12)
     np.testing.assert_allclose(plain["window_chances"], compiled["window_chances"], rtol=1e-6)
