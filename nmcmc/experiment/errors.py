@@ -11,7 +11,7 @@ import numpy as np
 from nmcmc.analysis.autocorrelation import estimate_function
 from nmcmc.analysis.compare import to_json
 from nmcmc.analysis.cross_checks import Rules, cross_checks, mixing, slowest
-from nmcmc.analysis.observables import formulas, moments
+from nmcmc.analysis.observables import beyond_lattice, formulas, moments
 from nmcmc.analysis.scales import sweeps_per_update
 from nmcmc.analysis.spectrum import predicted_tau_exp
 from nmcmc.analysis.windows import AutomaticWindow
@@ -47,8 +47,11 @@ def error_numbers(chain: Chain, target: Boltzmann, options: ErrorOptions) -> dic
     rules, sweeps = Rules(options.s, tau_exp), sweeps_per_update(chain.stats, target.n_spins)
     found = {}
     for name, (function, series) in quantities.items():
-        checks = {rule: _row(each, sweeps) for rule, each in cross_checks(function, series, rules).items()}
-        found[name] = checks | {key: to_json(each) for key, each in mixing(function, series).items()}
+        checks = cross_checks(function, series, rules)
+        if name == "correlation_length" and (extents := formula_extents(target)):
+            checks = {rule: beyond_lattice(each, extents) for rule, each in checks.items()}
+        found[name] = {rule: _row(each, sweeps) for rule, each in checks.items()}
+        found[name] |= {key: to_json(each) for key, each in mixing(function, series).items()}
     taken = {"s": rules.s, "tau_exp": rules.tau_exp, "tau_exp_from": origin, "sokal_c": rules.c}
     return {"errors": found, "error_rules": {**taken, "sweeps_per_update": sweeps}}
 

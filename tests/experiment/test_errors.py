@@ -77,7 +77,7 @@ def test_the_tail_of_a_neural_chain_is_that_of_its_largest_weight(folder):
 
 
 def test_both_chains_of_a_run_are_checked(folder):
-    stored(folder / "run.h5", chain_of(), "neural", wolff=chain_of(cluster_size=8.0))
+    stored(folder / "run.h5", chain_of(2000), "neural", wolff=chain_of(2000, cluster_size=8.0))
     result = call("analyze run.h5 --errors --json").json
     assert result["error_rules"]["sweeps_per_update"] == 1
     assert result["baseline"]["error_rules"]["sweeps_per_update"] == 0.5
@@ -100,6 +100,14 @@ def test_bad_chains_are_marked_and_end_with_exit_code_3(folder):
     assert not result.json["errors"]["mine"]["burn_in"]["reliable"]
     assert "errors.mine.burn_in: the first" in result.err
     assert "UNRELIABLE: gamma, tail, sokal, binning, jackknife" in call("analyze c.h5 --errors").out
+
+
+def test_the_correlation_length_of_an_ordered_lattice_is_marked_by_every_rule(folder):
+    assert call("baseline swendsen-wang --lattice 8x8 --beta 0.55 --n-samples 8000 --chains 4 --out c.h5").code == 3
+    result = call("analyze c.h5 --errors --json").json
+    assert not result["observables"]["correlation_length"]["reliable"]
+    assert all("longer than the lattice, 8" in result["errors"]["correlation_length"][rule]["why"] for rule in RULES)
+    assert all(result["errors"]["energy_per_spin"][rule]["reliable"] for rule in RULES)
 
 
 @pytest.mark.parametrize(
