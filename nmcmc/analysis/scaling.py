@@ -41,19 +41,20 @@ class Fit:
     reasons: tuple[str, ...] = ()
 
     def estimate(self, k: int) -> Estimate:
-        """Return parameter k with its error; not reliable if χ² is too large at 5 σ, or if a value is not.
+        """Return parameter k with its error; not reliable if a value is not, or if χ² is too large.
 
-        Errors are not blown up by √(χ²/n_free): a fit that does not describe the data has no error that could.
+        That is 5 σ more than expected, and more than n_free: of values that move together a misfit far below their
+        errors is seen too, and does no harm. Errors are not blown up by √(χ²/n_free): a fit that does not describe the data has no error that could.
         """
         return replace(self.parameters[k], reasons=self.complaints).estimate()
 
     @property
     def complaints(self) -> tuple[str, ...]:
         """Why no parameter must be believed; nothing if they may."""
-        if not self.excess > SIGNIFICANT:
+        if not (self.excess > SIGNIFICANT and self.chi_square > self.n_free):
             return self.reasons
-        chi = f"chi² is {self.chi_square:.1f} where {float(np.trace(self.residuals)):.1f} is expected"
-        return (*self.reasons, f"{chi}: leave out small lattices")
+        chi = f"chi² is {self.chi_square:.1f} where {float(np.trace(self.residuals)):.1g} is expected"
+        return (*self.reasons, f"{chi}: leave out small lattices, or points far off")
 
     @property
     def excess(self) -> float:
