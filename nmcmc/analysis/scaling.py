@@ -44,7 +44,8 @@ class Fit:
         """Return parameter k with its error; not reliable if a value is not, or if χ² is too large.
 
         That is 5 σ more than expected, and more than n_free: of values that move together a misfit far below their
-        errors is seen too, and does no harm. Errors are not blown up by √(χ²/n_free): a fit that does not describe the data has no error that could.
+        errors is seen too, and does no harm. Errors are not blown up by √(χ²/n_free): a fit that does not describe the
+        data has no error that could.
         """
         return replace(self.parameters[k], reasons=self.complaints).estimate()
 
@@ -53,7 +54,7 @@ class Fit:
         """Why no parameter must be believed; nothing if they may."""
         if not (self.excess > SIGNIFICANT and self.chi_square > self.n_free):
             return self.reasons
-        chi = f"chi² is {self.chi_square:.1f} where {float(np.trace(self.residuals)):.1g} is expected"
+        chi = f"chi² is {self.chi_square:.1f} where {float(np.trace(self.residuals)):.3g} is expected"
         return (*self.reasons, f"{chi}: leave out small lattices, or points far off")
 
     @property
