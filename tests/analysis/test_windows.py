@@ -104,8 +104,12 @@ def test_of_several_chains_pyerrors_finds_less_by_the_means_of_the_replicas():
         windows.append(found.window)
     share = (2 * np.mean(windows) + 1) / n_draws
     assert abs(np.mean(ours) - 1) < 5 * np.std(ours) / math.sqrt(40)
-    assert 1 - np.mean(theirs) > 5 * np.std(theirs) / math.sqrt(40)
-    assert 1 - np.mean(theirs) / np.mean(ours) == pytest.approx(share, rel=0.3)
+    less = np.subtract(ours, theirs)
+    assert np.mean(less) > 5 * np.std(less) / math.sqrt(40)
+    assert np.mean(less) == pytest.approx(share, rel=0.3)
+    apart = series + np.arange(8)[:, None]
+    assert pyerrors_of(apart, S=1.5).dvalue == pytest.approx(pyerrors_of(series, S=1.5).dvalue)
+    assert estimate_mean(apart).error > 5 * estimate_mean(series).error
 
 
 @pytest.mark.parametrize(("a", "tau_exp"), [(0.5, 3.0), (0.9, 20.0)])
