@@ -89,7 +89,10 @@ def _errors(quantities: Mapping[str, Mapping[str, Any]], whose: str = "") -> Ite
         line = _line(name, [compact(row["value"], row["error"]) for row in rows])
         yield line + (f"  UNRELIABLE: {', '.join(marked)}" if marked else "")
         yield _line("  tau_int", [compact(row["tau_int"], row["tau_int_error"]) for row in rows])
-        yield _line("  in sweeps", [compact(row["tau_sweeps"], row["tau_sweeps_error"]) for row in rows])
+        for unit in ("sweeps", "seconds"):
+            if any(row[f"tau_{unit}"] is not None for row in rows):
+                cells = [compact(row[f"tau_{unit}"], row[f"tau_{unit}_error"]) for row in rows]
+                yield _line(f"  in {unit}", cells)
         yield _line("  window or bin", [str(row["window"]) for row in rows])
         for key in [key for key in found if key not in rules]:
             yield _line(f"  {key}", [compact(found[key]["value"], found[key]["error"])])

@@ -130,10 +130,18 @@ def _chain_in_file(
         record = read(out)
         if fingerprint(record.model, record.seed, record.config_toml) != mark:
             raise ValueError(f"{out} holds a chain with other settings; give the same, another --out, or --overwrite")
-        return record.chain, None, None
+        return record.chain, None, record.seconds_per_update
     store = SegmentStore(folder, mark)
     result = chain_stage(job, store, options)
-    record = Record(result.chain, model, options.seed, config, weights_sha256, snapshot=result.snapshot)
+    record = Record(
+        result.chain,
+        model,
+        options.seed,
+        config,
+        weights_sha256,
+        snapshot=result.snapshot,
+        seconds_per_update=result.seconds_per_update,
+    )
     write(out, {"": record}, overwrite=True)
     store.remove()
     return result.chain, result.seconds, result.seconds_per_update
@@ -173,14 +181,17 @@ def analyze_command(path: Path, errors: ErrorOptions | None = None) -> dict[str,
     With ``errors`` every error also by other rules, side by side.
     """
     main, *others = _groups(path)
-    record = _read(path, main)
+    records = {name: _read(path, name) for name in (main, *others[:1])}
+    record = records[main]
     target = target_of(record.model)
     found = numbers.proposal_numbers(record.chain, target)
     if record.draws is not None:
         found |= numbers.draw_numbers(record.draws, target)
-    found |= _chain_numbers(record.chain, target, errors)
+    chains = {name: _chain_numbers(each, target, errors) for name, each in records.items()}
+    taus = {name: numbers.tau_times(chains[name]["observables"], r.seconds_per_update) for name, r in records.items()}
+    found |= chains[main] | {"tau_seconds": taus if others else taus[main]}
     for name in others[:1]:
-        found["baseline"] = {"name": name, **_chain_numbers(_read(path, name).chain, target, errors)}
+        found["baseline"] = {"name": name, **chains[name]}
     return summarize("analyze", target, seed=record.seed, file=str(path), **found)
 
 
@@ -196,9 +207,11 @@ def _read(path: Path, group: str) -> Record:
     return record
 
 
-def _chain_numbers(chain: Chain, target: Boltzmann, errors: ErrorOptions | None) -> dict[str, Any]:
-    found = numbers.chain_numbers(chain, target)
-    return found if errors is None else found | error_numbers(chain, target, errors)
+def _chain_numbers(record: Record, target: Boltzmann, errors: ErrorOptions | None) -> dict[str, Any]:
+    found = numbers.chain_numbers(record.chain, target)
+    if errors is None:
+        return found
+    return found | error_numbers(record.chain, target, errors, record.seconds_per_update)
 
 
 def _groups(path: Path) -> list[str]:

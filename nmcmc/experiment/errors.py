@@ -39,21 +39,27 @@ class ErrorOptions:
         Rules(self.s, Rules.tau_exp if self.tau_exp is None else self.tau_exp)
 
 
-def error_numbers(chain: Chain, target: Boltzmann, options: ErrorOptions) -> dict[str, Any]:
-    """Return `cross_checks` and `mixing` of every observable and every other series of a chain, and what rules took."""
+def error_numbers(
+    chain: Chain, target: Boltzmann, options: ErrorOptions, seconds_per_update: float | None = None
+) -> dict[str, Any]:
+    """Return `cross_checks` and `mixing` of every observable and every other series of a chain, and what rules took.
+
+    τ_int is given in updates, sweeps and, where it is known what an update took, in seconds.
+    """
     quantities, tau_exp, origin = quantities_of(chain, target), options.tau_exp, "given"
     if tau_exp is None:
         tau_exp, origin = slowest_mode(chain, quantities, options.s)
-    rules, sweeps = Rules(options.s, tau_exp), sweeps_per_update(chain.stats, target.n_spins)
+    rules = Rules(options.s, tau_exp)
+    units = {"sweeps": sweeps_per_update(chain.stats, target.n_spins), "seconds": seconds_per_update}
     found = {}
     for name, (function, series) in quantities.items():
         checks = cross_checks(function, series, rules)
         if name == "correlation_length" and (extents := formula_extents(target)):
             checks = {rule: beyond_lattice(each, extents) for rule, each in checks.items()}
-        found[name] = {rule: _row(each, sweeps) for rule, each in checks.items()}
+        found[name] = {rule: _row(each, units) for rule, each in checks.items()}
         found[name] |= {key: to_json(each) for key, each in mixing(function, series).items()}
     taken = {"s": rules.s, "tau_exp": rules.tau_exp, "tau_exp_from": origin, "sokal_c": rules.c}
-    return {"errors": found, "error_rules": {**taken, "sweeps_per_update": sweeps}}
+    return {"errors": found, "error_rules": taken | {f"{unit}_per_update": worth for unit, worth in units.items()}}
 
 
 def quantities_of(chain: Chain, target: Boltzmann) -> Quantities:
@@ -84,6 +90,9 @@ def slowest_mode(chain: Chain, quantities: Quantities, s: float) -> tuple[float,
     return found, "largest tau_int"
 
 
-def _row(estimate: Estimate, sweeps: float) -> dict[str, Any]:
-    taus = {"tau_sweeps": sweeps * estimate.tau_int, "tau_sweeps_error": sweeps * estimate.tau_int_error}
-    return {**to_json(estimate), **{name: finite(tau) for name, tau in taus.items()}, "window": estimate.window}
+def _row(estimate: Estimate, units: Mapping[str, float | None]) -> dict[str, Any]:
+    row: dict[str, Any] = {**to_json(estimate), "window": estimate.window}
+    for unit, worth in units.items():
+        row[f"tau_{unit}"] = None if worth is None else finite(worth * estimate.tau_int)
+        row[f"tau_{unit}_error"] = None if worth is None else finite(worth * estimate.tau_int_error)
+    return row

@@ -31,7 +31,8 @@ def chain_of(n_draws=20_000, **stats):
 
 def stored(path, chain, group="", **others):
     records = {group: chain, **others}
-    write(path, {name: Record(each, build_model(TARGET), 1, "") for name, each in records.items()})
+    model = build_model(TARGET)
+    write(path, {name: Record(each, model, 1, "", seconds_per_update=0.5) for name, each in records.items()})
     return path
 
 
@@ -51,10 +52,28 @@ def test_every_rule_finds_the_known_tau_of_a_stored_chain(folder):
             assert abs(row["tau_int"] - tau_of(a)) < 5 * row["tau_int_error"], (name, rule)
             assert abs(row["error"] - math.sqrt(2 * tau_of(a) / 80_000)) < 5 * row["error_error"], (name, rule)
             assert row["tau_sweeps"] == pytest.approx(0.25 * row["tau_int"])
+            assert row["tau_seconds"] == pytest.approx(0.5 * row["tau_int"])
+            assert row["tau_seconds_error"] == pytest.approx(0.5 * row["tau_int_error"])
             assert row["window"] > 0
         assert (found[name]["burn_in"]["value"], found[name]["burn_in"]["reliable"]) == (0, True)
         assert found[name]["split_rhat"]["value"] == pytest.approx(1, abs=0.01)
     assert found["energy_per_spin"]["gamma"]["error"] == result.json["observables"]["energy_per_spin"]["error"]
+
+
+def test_a_chain_run_by_the_program_has_its_seconds_in_the_file(folder):
+    made = call("baseline wolff --lattice 4x4 --n-samples 8000 --chains 4 --out c.h5 --json").json
+    read = call("analyze c.h5 --errors --json").json
+    assert read["tau_seconds"] == made["tau_seconds"]
+    row = read["errors"]["energy_per_spin"]["gamma"]
+    assert row["tau_seconds"] == pytest.approx(made["tau_seconds"]["energy_per_spin"]["value"])
+    assert "  in seconds" in call("analyze c.h5 --errors").out
+
+
+def test_a_file_without_seconds_leaves_them_out(folder):
+    write(folder / "c.h5", {"": Record(chain_of(1000), build_model(TARGET), 1, "")})
+    result = call("analyze c.h5 --errors --json").json
+    assert result["tau_seconds"] is result["errors"]["mine"]["gamma"]["tau_seconds"] is None
+    assert "seconds" not in call("analyze c.h5 --errors").out
 
 
 def test_s_and_tau_exp_are_those_given(folder):
