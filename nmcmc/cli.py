@@ -172,6 +172,11 @@ def _parser() -> argparse.ArgumentParser:
 
     analyze = _command(commands, "analyze", _analyze, "estimate observables, errors and τ_int of a chain file")
     analyze.add_argument("file", type=Path, metavar="FILE", help="chain file or run.h5")
+    text = "also every error by the Γ-method, with a tail, by Sokal's window, bins and jackknife; burn-in and R̂ of each"
+    analyze.add_argument("--errors", action="store_true", help=text)
+    analyze.add_argument("--s", type=float, help="S of the Γ-method in --errors (default 1.5)")
+    text = "decay time of the slowest mode in --errors, in updates (default: largest τ_int, or from the largest weight)"
+    analyze.add_argument("--tau-exp", type=float, help=text)
     _output(analyze, None, "also write the JSON here", required=False)
 
     text = "compare two chain files in combined σ, or both chains of one run.h5"
@@ -416,8 +421,13 @@ def _models(options: argparse.Namespace) -> dict[str, Any]:
 
 def _analyze(options: argparse.Namespace) -> dict[str, Any]:
     from nmcmc.experiment.commands import analyze_command
+    from nmcmc.experiment.errors import ErrorOptions
 
-    return _also_written(lambda: analyze_command(options.file), options)
+    given = {name: value for name in ("s", "tau_exp") if (value := getattr(options, name)) is not None}
+    for name in given if not options.errors else ():
+        raise ValueError(f"--{name.replace('_', '-')} is for --errors; give that too, or leave it out")
+    errors = ErrorOptions(**given) if options.errors else None
+    return _also_written(lambda: analyze_command(options.file, errors), options)
 
 
 def _compare(options: argparse.Namespace) -> dict[str, Any]:

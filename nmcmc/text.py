@@ -8,6 +8,8 @@ from typing import Any
 from nmcmc.notation import compact
 
 WIDTH = 24
+ERRORS_WIDTH = 15
+"""Of columns that hold seconds."""
 NOT_SHOWN = ("command", "versions", "baseline")
 """What is said elsewhere: in the user's own words, by `nmcmc doctor`, and beside the observables."""
 SCAN_COLUMNS = {
@@ -34,6 +36,10 @@ def _lines(summary: Mapping[str, Any], indent: str, hidden: tuple[str, ...] = ()
             continue
         if name == "observables":
             yield from _table(value, summary.get("baseline"))
+        elif name == "errors":
+            yield from _errors(value)
+            if "errors" in (summary.get("baseline") or {}):
+                yield from _errors(summary["baseline"]["errors"], f", {summary['baseline']['name']}")
         elif name == "models":
             yield from _models(value)
         elif name == "rows":
@@ -73,6 +79,25 @@ def _table(observables: Mapping[str, Any], baseline: Mapping[str, Any] | None) -
         for each in entries:
             cells += [compact(each["value"], each["error"]), compact(each["tau_int"], each["tau_int_error"])]
         yield _line(name, cells) + ("" if all(each.get("reliable", True) for each in entries) else "  UNRELIABLE")
+
+
+def _errors(quantities: Mapping[str, Mapping[str, Any]], whose: str = "") -> Iterator[str]:
+    """Yield a few lines per quantity with the rules for its error side by side, and whether its chains have mixed."""
+    rules = next(({rule: row for rule, row in found.items() if "window" in row} for found in quantities.values()), {})
+    yield _line(f"errors{whose}", [*rules], ERRORS_WIDTH)
+    for name, found in quantities.items():
+        rows = [found[rule] for rule in rules]
+        marked = [key for key, row in found.items() if not row["reliable"]]
+        line = _line(name, [compact(row["value"], row["error"]) for row in rows], ERRORS_WIDTH)
+        yield line + (f"  UNRELIABLE: {', '.join(marked)}" if marked else "")
+        yield _line("  tau_int", [compact(row["tau_int"], row["tau_int_error"]) for row in rows], ERRORS_WIDTH)
+        for unit in ("sweeps", "seconds"):
+            if any(row[f"tau_{unit}"] is not None for row in rows):
+                cells = [compact(row[f"tau_{unit}"], row[f"tau_{unit}_error"]) for row in rows]
+                yield _line(f"  in {unit}", cells, ERRORS_WIDTH)
+        yield _line("  window or bin", [str(row["window"]) for row in rows], ERRORS_WIDTH)
+        for key in [key for key in found if key not in rules]:
+            yield _line(f"  {key}", [compact(found[key]["value"], found[key]["error"])], ERRORS_WIDTH)
 
 
 def _models(cards: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -146,5 +171,5 @@ def _checks(checks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"{name:<{width}}" + "".join(f"{cell:>14}" for cell in cells) + f"  {verdict}"
 
 
-def _line(name: str, cells: list[str]) -> str:
-    return f"{name:<18}" + "".join(f" {cell:>13}" for cell in cells)
+def _line(name: str, cells: list[str], width: int = 13) -> str:
+    return f"{name:<18}" + "".join(f" {cell:>{width}}" for cell in cells)

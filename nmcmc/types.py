@@ -169,7 +169,8 @@ class Estimate:
 
     ``tau_int`` = ½ + Σ_{t≥1} ρ(t) in updates (½ for independent draws); ``n`` counts all draws that entered.
     ``reliable`` is False, and ``why`` says why, when the error cannot be believed (stuck or too short chain …).
-    ``error_error`` is the one-σ error of the error, 0 where that is taken for known.
+    ``error_error`` is the one-σ error of the error, 0 where that is taken for known. ``window`` is the lag at which the
+    sum of autocorrelations stops, or the length of the bins that the error comes from; 0 where there is neither.
     """
 
     value: float
@@ -180,6 +181,7 @@ class Estimate:
     reliable: bool = True
     why: str = ""
     error_error: float = 0.0
+    window: int = 0
 
     def deviation(self, exact: float) -> float:
         """Return (value − exact)/error; ±inf if the error is 0 and the values differ."""

@@ -80,3 +80,17 @@ def test_a_scan_is_a_line_per_beta():
         ["0.3", "0.500(10)", "−1.000(20)", "UNRELIABLE"],
         ["0.4", "0.600(10)", "—"],
     ]
+
+
+def test_errors_are_a_table_with_a_column_for_each_rule():
+    row = {"window": 4, "tau_sweeps": 0.3, "tau_sweeps_error": 0.01, "tau_seconds": None, "tau_seconds_error": None}
+    found = {"gamma": estimate(0.5, 0.01, **row), "sokal": estimate(0.5, 0.02, **row | {"reliable": False})}
+    found["burn_in"] = estimate(0.0, 2.0)
+    assert lines({"errors": {"m2": found}}) == [
+        ["errors", "gamma", "sokal"],
+        ["m2", "0.500(10)", "0.500(20)", "UNRELIABLE:", "sokal"],
+        ["tau_int", "0.600(20)", "0.600(20)"],
+        ["in", "sweeps", "0.300(10)", "0.300(10)"],
+        ["window", "or", "bin", "4", "4"],
+        ["burn_in", "0.0(2.0)"],
+    ]

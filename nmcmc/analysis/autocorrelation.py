@@ -132,7 +132,7 @@ def estimate_mean(series: Floats, window: Window = _AUTOMATIC, moves: Floats | N
     series = checked_series(series)
     mean = float(series.mean())
     watched = [series] if moves is None else [series, checked_series(moves)]
-    return _estimate(mean, series - mean, watched, float(np.abs(series).max()), window)[0]
+    return _estimate(mean, series - mean, watched, float(np.abs(series).max()), window)
 
 
 def estimate_function(
@@ -155,26 +155,64 @@ def estimate_function(
     ------
     ValueError : if the shapes differ. ValueError, FloatingPointError : as `autocorrelation_function`.
     """
-    series_list = [checked_series(series) for series in series_list]
-    if len({series.shape for series in series_list}) != 1:
-        raise ValueError(f"the series have shapes {[series.shape for series in series_list]}; they must be equal")
+    series_list = equal_series(series_list)
+    part = linear_part(function, series_list)
+    if not part.finite:
+        return part.nothing()
+    estimate = _estimate(part.value, part.fluctuation, series_list, part.scale, window)
+    if not estimate.error > 0:
+        return estimate
+    length = min(2 * estimate.window + 1, series_list[0].shape[1] // 2)
+    columns = np.stack([bins(series, length) for series in series_list])
+    covariance = np.atleast_2d(np.cov(columns)) / columns.shape[1]
+    return without_bias(estimate, curvature_bias(function, part.means, covariance))
+
+
+@dataclass(frozen=True)
+class LinearPart:
+    """A function of means near the means: f ≈ value + mean of the fluctuation.
+
+    Attributes
+    ----------
+    value, means : f(ā, b̄, …), and the means ā, b̄, …, (n_series,).
+    fluctuation : Σ_k ∂f/∂a_k (a_k − ā_k), (n_chains, n_draws).
+    scale : Σ_k |∂f/∂a_k ā_k|, of which rounding errors are a small part.
+    """
+
+    value: float
+    means: Floats
+    fluctuation: Floats
+    scale: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether f and its slopes are finite."""
+        return math.isfinite(self.value) and math.isfinite(self.scale)
+
+    def nothing(self) -> Estimate:
+        """Return the estimate of a quantity that is not finite."""
+        why = "the quantity or its slope is not finite at the measured means"
+        return Estimate(self.value, math.inf, math.nan, math.nan, self.fluctuation.size, False, why)
+
+
+def linear_part(function: Callable[..., float], series_list: Sequence[Floats]) -> LinearPart:
+    """Return the linear part of a function of the means of series of one simulation, all of one shape."""
     means = np.array([series.mean() for series in series_list])
     steps = np.array([series.std() for series in series_list]) / math.sqrt(series_list[0].size)
     value, slopes = linearise(function, means, steps)
-    if not (math.isfinite(value) and np.all(np.isfinite(slopes))):
-        why = "the quantity or its slope is not finite at the measured means"
-        return Estimate(value, math.inf, math.nan, math.nan, series_list[0].size, False, why)
-    fluctuation = sum(
-        (slope * (series - mean) for slope, series, mean in zip(slopes, series_list, means, strict=True)),
-        start=np.zeros(series_list[0].shape),
-    )
-    scale = float(np.abs(slopes) @ np.abs(means))
-    estimate, last = _estimate(value, fluctuation, series_list, scale, window)
-    if not estimate.error > 0:
-        return estimate
-    length = min(2 * last + 1, series_list[0].shape[1] // 2)
-    columns = np.stack([bins(series, length) for series in series_list])
-    return without_bias(estimate, curvature_bias(function, means, np.atleast_2d(np.cov(columns)) / columns.shape[1]))
+    fluctuation = np.zeros(series_list[0].shape)
+    with np.errstate(invalid="ignore"):
+        for slope, series, mean in zip(slopes, series_list, means, strict=True):
+            fluctuation += slope * (series - mean)
+        return LinearPart(value, means, fluctuation, float(np.abs(slopes) @ np.abs(means)))
+
+
+def equal_series(series_list: Sequence[Floats]) -> list[Floats]:
+    """Return series as `checked_series` does; raise ValueError unless all have one shape."""
+    checked = [checked_series(series) for series in series_list]
+    if len({series.shape for series in checked}) != 1:
+        raise ValueError(f"the series have shapes {[series.shape for series in checked]}; they must be equal")
+    return checked
 
 
 def linearise(function: Callable[..., float], means: Floats, steps: Floats) -> tuple[float, Floats]:
@@ -280,14 +318,12 @@ def standing_still(fluctuation: Floats, raw: Sequence[Floats]) -> str:
     return reliability.stuck(runs, n_draws, tau, unchanged)
 
 
-def _estimate(
-    value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, window: Window
-) -> tuple[Estimate, int]:
+def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, window: Window) -> Estimate:
     n_draws = fluctuation.shape[1]
     runs = reliability.longest_runs(raw)
     if float(np.mean(fluctuation**2)) <= (_ROUNDING * scale) ** 2:
         why = reliability.stuck(runs, n_draws, 0.5) or "the quantity does not vary"
-        return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why), 0
+        return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why)
     found = autocorrelation(fluctuation, window)
     reasons = [
         standing_still(fluctuation, raw),
@@ -297,7 +333,7 @@ def _estimate(
     ]
     why = "; ".join(reason for reason in reasons if reason)
     numbers = (value, found.error, found.tau_int, found.tau_int_error, fluctuation.size)
-    return Estimate(*numbers, not why, why, found.error_error), found.window
+    return Estimate(*numbers, not why, why, found.error_error, found.window)
 
 
 def _windowed(gamma: Floats, n: int, rule: Window) -> Autocorrelation:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from nmcmc.analysis.autocorrelation import autocorrelation, checked_series
+from nmcmc.analysis.modes import normal_scores
 from nmcmc.analysis.reliability import chi_square_deviate
 from nmcmc.types import Estimate, Floats
 
@@ -21,9 +22,9 @@ def burn_in(series: Floats) -> Estimate:
 
     The cut d minimises Σ_c Σ_{i>d} (a_ci − ā_c)²/(n − d)², the squared error of the means of what is left (MSER), for
     d ≤ n/2 on a grid whose spacing is the error given. It counts only if the means of the first d draws differ from
-    those of the rest by 5 σ; then the estimate is not reliable, and says what to do. σ is that of the rest without a
-    straight line through every chain, so that a trend does not hide behind the autocorrelations that it makes. Chains
-    of fewer than eight draws tell nothing.
+    those of the rest by 5 σ, in normal scores of the ranks; then the estimate is not reliable, and says what to do.
+    σ is that of the rest without a straight line through every chain, so that a trend does not hide behind the
+    autocorrelations that it makes. Chains of fewer than eight draws tell nothing.
 
     Parameters
     ----------
@@ -77,14 +78,18 @@ def _squared_errors(series: Floats, cuts: Floats) -> Floats:
 
 
 def _deviation(series: Floats, cut: int) -> float:
-    """Return by how many σ the means of the draws before and after the cut differ, over all chains together."""
-    first, rest = series[:, :cut], series[:, cut:]
+    """Return by how many σ the means of the draws before and after the cut differ, over all chains together.
+
+    Of normal scores: rare and large values of m⁴ or a squared energy, which the cut would pick, are no memory.
+    """
+    scores = normal_scores(series)
+    first, rest = scores[:, :cut], scores[:, cut:]
     level = without_trend(rest)
-    if np.abs(level).max() <= _ROUNDING * np.abs(series).max():
+    if np.abs(level).max() <= _ROUNDING * np.abs(scores).max():
         return math.inf
-    found = autocorrelation(level)
-    variance = found.error**2 * rest.size / (2 * found.tau_int)
-    spread = variance * (min(1.0, 2 * found.tau_int / cut) + min(1.0, 2 * found.tau_int / rest.shape[1]))
+    # A line less leaves n − 2 degrees of freedom to each chain, and makes short ones look anticorrelated.
+    variance, tau = float(np.sum(level**2)) / (rest.size - 2 * len(rest)), max(autocorrelation(level).tau_int, 0.5)
+    spread = variance * (min(1.0, 2 * tau / cut) + min(1.0, 2 * tau / rest.shape[1]))
     chi_square = float(np.sum((first.mean(axis=1) - rest.mean(axis=1)) ** 2)) / spread
     return chi_square_deviate(chi_square, len(series)) if math.isfinite(chi_square) else math.inf
 

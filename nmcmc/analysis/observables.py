@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,8 +59,8 @@ def derive(
 
     energy_per_spin ⟨H⟩/N · specific_heat β²(⟨H²⟩ − ⟨H⟩²)/N · magnetization ⟨m⟩ · abs_magnetization ⟨|m|⟩ · m2 ⟨m²⟩ ·
     m4 ⟨m⁴⟩ · binder 1 − ⟨m⁴⟩/(3⟨m²⟩²) · susceptibility βN(⟨m²⟩ − ⟨|m|⟩²) · correlation_length
-    √(N⟨m²⟩/F − 1)/(2 sin(π/L)) (second moment; only for a periodic lattice of equal extents L,
-    and only without a field, since ⟨m⟩ is not subtracted). At β = 0 specific
+    √(N⟨m²⟩/F − 1)/(2 sin(π/L)) (second moment; only for a periodic lattice of equal extents L, and only without a
+    field, since ⟨m⟩ is not subtracted; not reliable on an ordered lattice, see `beyond_lattice`). At β = 0 specific
     heat, susceptibility and correlation length are left out: they vanish.
 
     Parameters
@@ -74,11 +75,28 @@ def derive(
     KeyError : if energy or magnetization is missing. ValueError, FloatingPointError : as `estimate_function`.
     """
     recorded = moments(series["energy"] / n_spins, series["magnetization"], series.get("structure_factor"))
-    return {
+    found = {
         name: estimate_function(function, [recorded[moment] for moment in names])
         for name, (function, names) in formulas(n_spins, beta, extents).items()
         if all(moment in recorded for moment in names)
     }
+    if extents is not None and "correlation_length" in found:
+        found["correlation_length"] = beyond_lattice(found["correlation_length"], extents)
+    return found
+
+
+def beyond_lattice(length: Estimate, extents: tuple[int, ...]) -> Estimate:
+    """Return a second-moment correlation length, not reliable if it exceeds the extent L of its lattice by 2 errors.
+
+    √(N⟨m²⟩/F − 1) is the formula of the symmetric phase. On an ordered lattice N⟨m²⟩ is mostly N⟨|m|⟩², which grows
+    with the volume and is no fluctuation, and ξ/L grows without bound. Up to the critical point, where it is universal,
+    ξ/L stays below 1: 0.905 for the Ising model on the square torus (J. Salas and A. D. Sokal, J. Stat. Phys. 98, 551
+    (2000), cond-mat/9904038), less in three dimensions. In one nothing orders, and on a ring the formula is exact.
+    """
+    if len(extents) < 2 or not length.value - 2 * length.error > extents[0]:
+        return length
+    why = f"longer than the lattice, {extents[0]}: it is ordered, and the second moment measures the order"
+    return replace(length, reliable=False, why=f"{length.why}; {why}" if length.why else why)
 
 
 def moments(energy_per_spin: Floats, m: Floats, structure_factor: Floats | None = None) -> dict[str, Floats]:

@@ -87,8 +87,9 @@ class Quantity:
             spread += (part.error * part.error_error) ** 2
             if part.error > largest:
                 largest, tau, tau_error = part.error, part.tau_int, part.tau_int_error
-            if not part.reliable:
-                reasons.append(f"{source}: {part.why}")
+            said = f"{source}: {part.why}"
+            if not (part.reliable or any(said in reason for reason in reasons)):
+                reasons.append(said)
         if not (math.isfinite(self.value) and math.isfinite(variance)):
             reasons.append("the quantity is not finite")
         why, error = "; ".join(reasons), math.sqrt(variance)
@@ -101,6 +102,23 @@ def mean_of(values: Floats, source: str) -> Quantity:
     values = checked_values(values)
     mean = float(values.mean())
     return Quantity(mean, {source: values - mean})
+
+
+def independent(value: float, error: float, source: str) -> Quantity:
+    """Return a value with a known error from a source of its own, for which two draws, ±error, stand."""
+    return Quantity(value, {source: np.array([error, -error])})
+
+
+def covariance(quantities: Sequence[Quantity]) -> Floats:
+    """Return cov(a, b) = ½ (var(a + b) − var a − var b) of quantities, (n, n), variances by `Quantity.estimate`."""
+    n = len(quantities)
+    result = np.diag([quantity.estimate().error ** 2 for quantity in quantities])
+    for i in range(n):
+        for j in range(i):
+            if set(quantities[i].influences) & set(quantities[j].influences):
+                both = (quantities[i] + quantities[j]).estimate().error ** 2
+                result[i, j] = result[j, i] = 0.5 * (both - result[i, i] - result[j, j])
+    return result
 
 
 def function_of(function: Callable[..., float], arguments: Sequence[Quantity]) -> Quantity:

@@ -93,7 +93,7 @@ def disagreement(means: Floats, variance_of_mean: float) -> str:
     return f"the means of the {k + 1} chains disagree at {min(z, 999):.0f} sigma: they have not seen the same states"
 
 
-def chi_square_deviate(chi_square: float, k: int) -> float:
+def chi_square_deviate(chi_square: float, k: float) -> float:
     """Return χ² with k degrees of freedom as a normal deviate, ((χ²/k)^⅓ − 1 + 2/(9k))/√(2/(9k)).
 
     Reference: E. B. Wilson and M. M. Hilferty, PNAS 17, 684 (1931).

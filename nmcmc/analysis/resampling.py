@@ -20,8 +20,9 @@ from nmcmc.analysis.autocorrelation import (
     bins,
     checked_series,
     disagreement,
+    equal_series,
     excess_kurtosis,
-    linearise,
+    linear_part,
     standing_still,
 )
 from nmcmc.types import Estimate, Floats
@@ -59,22 +60,14 @@ def jackknife_function(function: Callable[..., float], series_list: Sequence[Flo
     ------
     ValueError : if the shapes differ. ValueError, FloatingPointError : as `autocorrelation.checked_series`.
     """
-    series_list = [checked_series(series) for series in series_list]
-    if len({series.shape for series in series_list}) != 1:
-        raise ValueError(f"the series have shapes {[series.shape for series in series_list]}; they must be equal")
-    n, n_draws = series_list[0].size, series_list[0].shape[1]
-    means = np.array([series.mean() for series in series_list])
-    value, slopes = linearise(function, means, np.array([series.std() for series in series_list]) / math.sqrt(n))
-    if not (math.isfinite(value) and np.all(np.isfinite(slopes))):
-        why = "the quantity or its slope is not finite at the measured means"
-        return Estimate(value, math.inf, math.nan, math.nan, n, False, why)
-    fluctuation = sum(
-        (slope * (series - mean) for slope, series, mean in zip(slopes, series_list, means, strict=True)),
-        start=np.zeros(series_list[0].shape),
-    )
-    runs = reliability.longest_runs(series_list)
-    variance = float(np.mean(fluctuation**2))
-    if variance <= (_ROUNDING * float(np.abs(slopes) @ np.abs(means))) ** 2:
+    series_list = equal_series(series_list)
+    part = linear_part(function, series_list)
+    if not part.finite:
+        return part.nothing()
+    value, fluctuation = part.value, part.fluctuation
+    n, n_draws, variance = fluctuation.size, fluctuation.shape[1], float(np.mean(fluctuation**2))
+    if variance <= (_ROUNDING * part.scale) ** 2:
+        runs = reliability.longest_runs(series_list)
         why = reliability.stuck(runs, n_draws, 0.5) or "the quantity does not vary"
         return Estimate(value, 0.0, math.nan, math.nan, n, False, why)
     length, reached = bin_length(fluctuation)
@@ -91,7 +84,7 @@ def jackknife_function(function: Callable[..., float], series_list: Sequence[Flo
     ]
     why = "; ".join(reason for reason in reasons if reason)
     spread = math.sqrt(2 / dof + 2 * max(tau, 0.5) * excess_kurtosis(fluctuation) / n)
-    return Estimate(value, error, tau, tau * spread, n, not why, why, 0.5 * error * spread)
+    return Estimate(value, error, tau, tau * spread, n, not why, why, 0.5 * error * spread, length)
 
 
 def bin_length(series: Floats) -> tuple[int, bool]:

@@ -49,8 +49,8 @@ class AutomaticWindow:
     s: float = 1.5
 
     def __post_init__(self) -> None:
-        if not self.s > 0:
-            raise ValueError(f"s is {self.s}; the window needs s > 0, usually 1 … 2")
+        if not 0 < self.s < math.inf:
+            raise ValueError(f"s is {self.s}; the window needs a finite s > 0, usually 1 … 2")
 
     def __call__(self, rho: Floats, n: int) -> WindowedSum:
         """Return the sum, and the lag at which it stops."""
@@ -83,8 +83,8 @@ class SokalWindow:
     c: float = 5.0
 
     def __post_init__(self) -> None:
-        if not self.c > 0:
-            raise ValueError(f"c is {self.c}; the window needs c > 0, usually 5 … 10")
+        if not 0 < self.c < math.inf:
+            raise ValueError(f"c is {self.c}; the window needs a finite c > 0, usually 5 … 10")
 
     def __call__(self, rho: Floats, n: int) -> WindowedSum:
         """Return the sum, and the lag at which it stops."""
@@ -119,8 +119,8 @@ class TailWindow:
     n_sigma: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.tau_exp > 0 and self.n_sigma > 0):
-            raise ValueError(f"tau_exp is {self.tau_exp}, n_sigma is {self.n_sigma}; both must be positive")
+        if not (0 < self.tau_exp < math.inf and 0 < self.n_sigma < math.inf):
+            raise ValueError(f"tau_exp is {self.tau_exp}, n_sigma is {self.n_sigma}; both must be positive and finite")
 
     def __call__(self, rho: Floats, n: int) -> WindowedSum:
         """Return the sum, the lag at which it stops, and the tail beyond."""

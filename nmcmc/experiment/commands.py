@@ -11,9 +11,11 @@ import numpy as np
 from nmcmc.analysis.compare import compare, worst
 from nmcmc.atomic import discard
 from nmcmc.config import ChainConfig, SamplerConfig, SystemConfig, TrainingConfig, to_toml
+from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.experiment import summary as numbers
 from nmcmc.experiment.build import build_model, build_target, build_update, target_of
 from nmcmc.experiment.chains import ChainJob, baseline_job, chain_stage, draw_stage, neural_job
+from nmcmc.experiment.errors import ErrorOptions, error_numbers
 from nmcmc.experiment.growth import Growth
 from nmcmc.experiment.models import Wanted, load_wanted, traits
 from nmcmc.experiment.modes import mode_numbers
@@ -128,10 +130,18 @@ def _chain_in_file(
         record = read(out)
         if fingerprint(record.model, record.seed, record.config_toml) != mark:
             raise ValueError(f"{out} holds a chain with other settings; give the same, another --out, or --overwrite")
-        return record.chain, None, None
+        return record.chain, None, record.seconds_per_update
     store = SegmentStore(folder, mark)
     result = chain_stage(job, store, options)
-    record = Record(result.chain, model, options.seed, config, weights_sha256, snapshot=result.snapshot)
+    record = Record(
+        result.chain,
+        model,
+        options.seed,
+        config,
+        weights_sha256,
+        snapshot=result.snapshot,
+        seconds_per_update=result.seconds_per_update,
+    )
     write(out, {"": record}, overwrite=True)
     store.remove()
     return result.chain, result.seconds, result.seconds_per_update
@@ -165,18 +175,43 @@ def evaluate_command(
     )
 
 
-def analyze_command(path: Path) -> dict[str, Any]:
-    """Return the estimates of a chain file; of a run's file those of its neural chain, and of its baseline."""
+def analyze_command(path: Path, errors: ErrorOptions | None = None) -> dict[str, Any]:
+    """Return the estimates of a chain file; of a run's file those of its neural chain, and of its baseline.
+
+    With ``errors`` every error also by other rules, side by side.
+    """
     main, *others = _groups(path)
-    record = read(path, main)
+    records = {name: _read(path, name) for name in (main, *others[:1])}
+    record = records[main]
     target = target_of(record.model)
     found = numbers.proposal_numbers(record.chain, target)
     if record.draws is not None:
         found |= numbers.draw_numbers(record.draws, target)
-    found |= numbers.chain_numbers(record.chain, target)
+    chains = {name: _chain_numbers(each, target, errors) for name, each in records.items()}
+    taus = {name: numbers.tau_times(chains[name]["observables"], r.seconds_per_update) for name, r in records.items()}
+    found |= chains[main] | {"tau_seconds": taus if others else taus[main]}
     for name in others[:1]:
-        found["baseline"] = {"name": name, **numbers.chain_numbers(read(path, name).chain, target)}
+        found["baseline"] = {"name": name, **chains[name]}
     return summarize("analyze", target, seed=record.seed, file=str(path), **found)
+
+
+def _read(path: Path, group: str) -> Record:
+    """Return the record of a group, if its chain holds what estimates are made of."""
+    record = read(path, group)
+    missing = [name for name in ("energy", "magnetization") if name not in record.chain.series]
+    if missing:
+        raise ValueError(
+            f"{path} has no series of {' and '.join(missing)}, only {', '.join(record.chain.series)}; "
+            "record nmcmc.measurements(energy) in the chain"
+        )
+    return record
+
+
+def _chain_numbers(record: Record, target: Boltzmann, errors: ErrorOptions | None) -> dict[str, Any]:
+    found = numbers.chain_numbers(record.chain, target)
+    if errors is None:
+        return found
+    return found | error_numbers(record.chain, target, errors, record.seconds_per_update)
 
 
 def _groups(path: Path) -> list[str]:
@@ -197,7 +232,7 @@ def compare_command(a: Path, b: Path) -> dict[str, Any]:
     same = a.samefile(b)
     if same and len(first) < 2:
         raise ValueError(f"{a} holds one chain only; give a second file to compare it with")
-    records = read(a, first[0]), read(b, second[1 if same else 0])
+    records = _read(a, first[0]), _read(b, second[1 if same else 0])
     targets = [target_of(record.model) for record in records]
     first_traits, second_traits = (traits(target) for target in targets)
     for name in first_traits:

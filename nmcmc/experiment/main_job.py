@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +201,9 @@ def _records(results: Results) -> dict[str, Record]:
     neural, other, curve = results.neural, results.baseline, results.trained.training
     model, seed, text = build_model(results.target), results.config.seed, to_toml(results.config)
     training, weights = curve if len(curve["step"]) else None, results.weights_sha256
+    first = Record(neural.chain, model, seed, text, weights, training, results.draws, neural.snapshot)
+    second = Record(other.chain, model, seed, text, snapshot=other.snapshot)
     return {
-        "neural": Record(neural.chain, model, seed, text, weights, training, results.draws, neural.snapshot),
-        results.baseline_name: Record(other.chain, model, seed, text, snapshot=other.snapshot),
+        "neural": replace(first, seconds_per_update=neural.seconds_per_update),
+        results.baseline_name: replace(second, seconds_per_update=other.seconds_per_update),
     }

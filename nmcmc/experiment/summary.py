@@ -64,6 +64,8 @@ KEYS = (
 )
 LARGEST_DEVIATION = 5.0
 """Combined σ beyond which two results are taken to disagree."""
+MOST_NAMES = 12
+"""Names that share a cause; more are counted."""
 LEAST_STEPS = 4
 """Fewer steps of a chain have no autocorrelation function."""
 _ROUNDING, _EXACT_ROUNDING = 1e-12, 1e-9
@@ -106,10 +108,12 @@ def known_exactly(target: Boltzmann) -> dict[str, float]:
 
 def chain_estimates(chain: Chain, target: Boltzmann) -> dict[str, Estimate]:
     """Return the estimates of all observables of a chain."""
-    energy = pairwise_energy(target)
-    # The second-moment correlation length is that of the symmetric phase: in a field it would measure ⟨m⟩.
-    extents = None if energy.has_field else torus_extents(target)
-    return derive(chain.series, energy.n_spins, target.beta, extents)
+    return derive(chain.series, target.n_spins, target.beta, formula_extents(target))
+
+
+def formula_extents(target: Boltzmann) -> tuple[int, ...] | None:
+    """Return the extents of a torus without a field, else None: in a field the correlation length would measure ⟨m⟩."""
+    return None if pairwise_energy(target).has_field else torus_extents(target)
 
 
 def with_exact(estimates: Mapping[str, Estimate], exact: Mapping[str, float]) -> dict[str, Any]:
@@ -281,10 +285,17 @@ def unreliable(summary: Any, name: str = "") -> Iterator[str]:
 
 
 def said_once(sentences: Iterable[str]) -> list[str]:
-    """Return "name, name: why" for sentences "name: why", one for every why, in the order of the first ones."""
+    """Return "name, name: why" for sentences "name: why", one for every why, in the order of the first ones.
+
+    Of more than twelve names the first eleven are named, and the others counted.
+    """
     names: dict[str, list[str]] = {}
     for sentence in sentences:
         name, colon, why = sentence.partition(": ")
         names.setdefault(why if colon else "", []).append(name)
     alone = names.pop("", [])
-    return [f"{', '.join(each)}: {why}" for why, each in names.items()] + alone
+    return [f"{', '.join(_some(each))}: {why}" for why, each in names.items()] + alone
+
+
+def _some(names: list[str]) -> list[str]:
+    return names if len(names) <= MOST_NAMES else [*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} more"]

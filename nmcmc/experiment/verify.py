@@ -10,7 +10,9 @@ from tqdm import tqdm
 from nmcmc.experiment.checks import Check, guarded
 from nmcmc.experiment.options import Options
 from nmcmc.experiment.summary import versions
+from nmcmc.experiment.verify_errors import error_checks
 from nmcmc.experiment.verify_estimators import estimator_checks
+from nmcmc.experiment.verify_predictions import prediction_checks
 from nmcmc.experiment.verify_samplers import sampler_checks
 from nmcmc.experiment.verify_updates import reference_checks, update_checks
 from nmcmc.random import Rng
@@ -19,8 +21,8 @@ from nmcmc.random import Rng
 def verify(options: Options) -> list[Check]:
     """Return all checks of the self-test, made with the seed and on the device of the options.
 
-    Deterministic ones have a tolerance of their own, statistical ones fail at 5 standard errors, which with about 90 of
-    them happens by chance to one seed in twenty thousand.
+    Deterministic ones have a tolerance of their own, statistical ones fail at 5 standard errors, which with about 110
+    of them happens by chance to one seed in fifteen thousand.
     """
     rng, device = Rng(options.seed).child("verify"), options.device
     groups = {
@@ -28,6 +30,8 @@ def verify(options: Options) -> list[Check]:
         "samplers": lambda: sampler_checks(rng.child("samplers"), device),
         "updates": lambda: update_checks(rng.child("updates"), device),
         "estimators": lambda: estimator_checks(rng.child("estimators"), device),
+        "errors": lambda: error_checks(rng.child("errors")),
+        "predictions": lambda: prediction_checks(rng.child("predictions"), device),
     }
     checks: list[Check] = []
     with tqdm(desc="verify", unit="check", disable=True if options.quiet else None) as bar:

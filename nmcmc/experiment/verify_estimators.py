@@ -50,22 +50,23 @@ def _gamma_method(rng: Rng) -> Checks:
 
     The rest of the sum, which the window leaves out, is by construction about as large as the statistical error.
     """
-    series = _ar1((40, 10_000), rng.child("long"))
+    series = ar1((40, 10_000), rng.child("long"))
     found = autocorrelation(series)
     tau = 0.5 + MEMORY * (1 - MEMORY**found.window) / (1 - MEMORY)
     yield statistical("Γ-method, AR(1): tau_int", Estimate(found.tau_int, found.tau_int_error), tau)
     error = math.sqrt(2 * tau / series.size)
     yield statistical("Γ-method, AR(1): error", Estimate(found.error, found.error_error), error)
-    pulls = [estimate_mean(row).deviation(0.0) for row in _ar1((N_REPLICAS, 4, 2000), rng.child("short"))]
+    pulls = [estimate_mean(row).deviation(0.0) for row in ar1((N_REPLICAS, 4, 2000), rng.child("short"))]
     yield calibration("Γ-method, AR(1): squared pulls", np.array(pulls))
 
 
-def _ar1(shape: tuple[int, ...], rng: Rng) -> Floats:
+def ar1(shape: tuple[int, ...], rng: Rng, memory: float = MEMORY) -> Floats:
+    """Return series of mean 0, variance 1 and ρ(t) = memory^t along the last axis."""
     noise = rng.generator.standard_normal(shape)
     series = np.empty(shape)
     series[..., 0] = noise[..., 0]
     for t in range(1, shape[-1]):
-        series[..., t] = MEMORY * series[..., t - 1] + math.sqrt(1 - MEMORY**2) * noise[..., t]
+        series[..., t] = memory * series[..., t - 1] + math.sqrt(1 - memory**2) * noise[..., t]
     return series
 
 

@@ -22,7 +22,7 @@ from nmcmc.storage.record import Record, check_chain
 from nmcmc.storage.schema import get_text, read_record, set_text, write_record
 from nmcmc.types import CorruptFileError
 
-SCHEMA, SCHEMA_VERSION = "nmcmc", "1.0"
+SCHEMA, SCHEMA_VERSION = "nmcmc", "1.1"
 _DIGEST = "content_sha256"
 _NOT_DIGESTED = {_DIGEST, "DIMENSION_LIST", "REFERENCE_LIST"}  # the last two hold addresses inside the file
 _MAX_COMPRESSION = 1100  # gzip cannot exceed 1032

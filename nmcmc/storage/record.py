@@ -68,6 +68,7 @@ class Record:
     training : columns of the training curve, name → (n_records,), among them "step"; or None.
     draws : independent draws of the sampler (energy, log_prob, log_density, log_weight …), name → (n,); or None.
     snapshot : where the chains stand at the end, or None.
+    seconds_per_update : what one update of one chain took, or None if that is not known.
     """
 
     chain: Chain
@@ -78,6 +79,7 @@ class Record:
     training: Mapping[str, npt.NDArray[Any]] | None = None
     draws: Mapping[str, npt.NDArray[Any]] | None = None
     snapshot: Snapshot | None = None
+    seconds_per_update: float | None = None
 
 
 def fingerprint(model: Model, seed: int, config_toml: str = "") -> str:

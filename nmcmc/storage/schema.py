@@ -188,6 +188,8 @@ def write_record(parent: h5py.Group, record: Record) -> None:
         _put_columns(parent.create_group("draws"), record.draws, ("draw",))
     if record.snapshot is not None:
         write_snapshot(parent, record.snapshot)
+    if record.seconds_per_update is not None:
+        parent.attrs["seconds_per_update"] = float(record.seconds_per_update)
 
 
 def read_record(parent: h5py.Group) -> Record:
@@ -206,4 +208,5 @@ def read_record(parent: h5py.Group) -> Record:
         training,
         draws,
         read_snapshot(parent) if "state" in parent else None,
+        float(parent.attrs["seconds_per_update"]) if "seconds_per_update" in parent.attrs else None,
     )

@@ -3,8 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from nmcmc.analysis.observables import derive, measurements, structure_factor
+from nmcmc.analysis.observables import beyond_lattice, derive, measurements, structure_factor
+from nmcmc.energies.boltzmann import BETA_CRITICAL, Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.random import Rng
+from nmcmc.types import Estimate
+from nmcmc.updates.run import run
+from nmcmc.updates.swendsen_wang import SwendsenWang
 
 NAMES = {
     "energy_per_spin",
@@ -105,6 +110,44 @@ def test_structure_factor_and_m2_of_the_ring_are_the_closed_forms():
     correlation = (u**x + u ** (length - x)) / (1 + u**length)
     assert p @ states["structure_factor"] == pytest.approx(correlation @ np.cos(2 * np.pi * x / length), rel=1e-12)
     assert length * (p @ states["magnetization"] ** 2) == pytest.approx(correlation.sum(), rel=1e-12)
+
+
+def chain_at(beta, extents):
+    energy = LatticeEnergy(Lattice(extents))
+    observables = measurements(energy, extents)
+    update = SwendsenWang(Boltzmann(energy, beta))
+    chain = run(update, 1000, Rng(1), observables=observables, n_chains=8, warmup=200)
+    return derive(chain.series, energy.n_spins, beta, extents)["correlation_length"]
+
+
+def test_a_correlation_length_is_believed_up_to_the_critical_point_and_not_where_the_lattice_is_ordered():
+    """On 16×16 at β = 0.46 the formula gives 23 where the ordered phase has 6.6; at β_c it gives 0.905 L."""
+    critical = chain_at(BETA_CRITICAL, (16, 16))
+    assert critical.reliable
+    assert abs(critical.deviation(0.905 * 16)) < 5
+    assert chain_at(0.35, (16, 16)).reliable
+    for beta in (0.46, 0.5, 0.7):
+        ordered = chain_at(beta, (16, 16))
+        assert not ordered.reliable
+        assert "longer than the lattice, 16" in ordered.why
+    assert chain_at(0.2216546, (6, 6, 6)).reliable
+    assert not chain_at(0.26, (6, 6, 6)).reliable
+
+
+def test_a_ring_never_orders_and_its_length_is_that_of_the_closed_form():
+    """√u/(1 − u), u = tanh β, at any length of the ring; here it is longer than that."""
+    found, u = chain_at(2.5, (32,)), math.tanh(2.5)
+    assert found.reliable
+    assert found.value > 32
+    assert abs(found.deviation(math.sqrt(u) / (1 - u))) < 5
+
+
+@pytest.mark.parametrize(("value", "error", "reliable"), [(8.5, 0.3, True), (8.5, 0.2, False), (7.0, 0.01, True)])
+def test_lengths_beyond_the_lattice_are_marked_where_their_errors_say_so(value, error, reliable):
+    found = beyond_lattice(Estimate(value, error), (8, 8))
+    assert (found.value, found.error, found.reliable) == (value, error, reliable)
+    short = beyond_lattice(Estimate(value, error, reliable=False, why="short"), (8, 8)).why
+    assert short.startswith("short; longer than") != reliable
 
 
 def test_unequal_extents_have_no_correlation_length():

@@ -5,7 +5,7 @@ import pytest
 from sticky import assert_calibrated, sticky
 
 from nmcmc.analysis.autocorrelation import estimate_function, estimate_mean
-from nmcmc.analysis.quantity import Quantity, function_of, mean_of
+from nmcmc.analysis.quantity import Quantity, covariance, function_of, independent, mean_of
 
 X = np.random.default_rng(1).standard_normal((2, 2000))
 
@@ -69,3 +69,17 @@ def test_a_constant_energy_is_no_sign_of_a_stuck_chain_where_spins_move():
     assert (2 * mean_of(values, "x").moving({"x": moves}) + mean_of(X, "y")).estimate().reliable
     assert mean_of(np.zeros((4, 500)), "x").moving({"x": moves}).estimate().reliable
     assert not mean_of(np.zeros((4, 500)), "x").estimate().reliable
+
+
+def test_a_known_error_is_kept_and_shared_with_nothing_else():
+    a, b = independent(2.0, 0.3, "a"), independent(1.0, 0.4, "b")
+    assert ((a + b).estimate().value, (a + b).estimate().error) == (3.0, pytest.approx(0.5))
+    assert (a - a).estimate().error == 0
+    np.testing.assert_allclose(covariance([a, b, a + b]), [[0.09, 0, 0.09], [0, 0.16, 0.16], [0.09, 0.16, 0.25]])
+
+
+def test_the_covariance_of_one_chain_is_that_of_its_fluctuations():
+    x = np.random.default_rng(4).standard_normal((2, 20_000))
+    y = 0.6 * x + 0.8 * np.random.default_rng(5).standard_normal((2, 20_000))
+    found = covariance([mean_of(x, "chain"), mean_of(y, "chain"), mean_of(x, "other")])
+    np.testing.assert_allclose(found * x.size, [[1, 0.6, 0], [0.6, 1, 0], [0, 0, 1]], atol=0.05)

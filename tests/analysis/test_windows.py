@@ -93,6 +93,25 @@ def test_tau_int_of_50_series_is_that_of_pyerrors_within_1_percent(k):
     assert ours.error == pytest.approx(theirs.dvalue, rel=0.01)
 
 
+def test_of_several_chains_pyerrors_finds_less_by_the_means_of_the_replicas():
+    """Eight chains of 210 τ_int: ours is right, theirs smaller by (2W + 1)/n_draws, here 5 %."""
+    n_draws, tau, ours, theirs, windows = 2000, tau_of(0.9), [], [], []
+    for seed in range(40):
+        series = ar1(0.9, 8, n_draws, seed=seed)
+        found = autocorrelation(series)
+        ours.append(found.tau_int / tau)
+        theirs.append(pyerrors_of(series, S=1.5).e_tauint["chain"] / tau)
+        windows.append(found.window)
+    share = (2 * np.mean(windows) + 1) / n_draws
+    assert abs(np.mean(ours) - 1) < 5 * np.std(ours) / math.sqrt(40)
+    less = np.subtract(ours, theirs)
+    assert np.mean(less) > 5 * np.std(less) / math.sqrt(40)
+    assert np.mean(less) == pytest.approx(share, rel=0.3)
+    apart = series + np.arange(8)[:, None]
+    assert pyerrors_of(apart, S=1.5).dvalue == pytest.approx(pyerrors_of(series, S=1.5).dvalue)
+    assert estimate_mean(apart).error > 5 * estimate_mean(series).error
+
+
 @pytest.mark.parametrize(("a", "tau_exp"), [(0.5, 3.0), (0.9, 20.0)])
 def test_tail_is_that_of_pyerrors(a, tau_exp):
     series = ar1(a, 1, 4000, seed=7)

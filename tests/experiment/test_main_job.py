@@ -27,7 +27,16 @@ def check_run(folder, result, baseline):
     report = (out / "report.html").read_text()
     assert ("Wolff</th>" in report, "heat bath</th>" in report) == (baseline == "wolff", baseline == "heat-bath")
     analyzed = call("analyze out/run.h5 --json").json
-    for name in ("observables", "baseline", "log_z", "ess_fraction", "acceptance_rate", "entropy_per_spin", "n_draws"):
+    for name in (
+        "observables",
+        "baseline",
+        "log_z",
+        "ess_fraction",
+        "acceptance_rate",
+        "entropy_per_spin",
+        "n_draws",
+        "tau_seconds",
+    ):
         assert analyzed[name] == summary[name]
     compared = call("compare out/run.h5 --json").json
     assert compared["worst_deviation"] == summary["worst_deviation"]

@@ -8,8 +8,17 @@ import torch
 from command_line import call
 
 from nmcmc.analysis import importance
+from nmcmc.analysis.windows import SokalWindow, TailWindow, WindowedSum
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.experiment import checks, verify, verify_estimators, verify_samplers, verify_updates
+from nmcmc.experiment import (
+    checks,
+    verify,
+    verify_errors,
+    verify_estimators,
+    verify_predictions,
+    verify_samplers,
+    verify_updates,
+)
 from nmcmc.experiment.options import Options
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.leaves import Leaves
@@ -26,6 +35,8 @@ GROUPS = {
     "samplers": verify_samplers.sampler_checks,
     "updates": verify_updates.update_checks,
     "estimators": verify_estimators.estimator_checks,
+    "errors": lambda rng, device: verify_errors.error_checks(rng),
+    "predictions": verify_predictions.prediction_checks,
 }
 
 
@@ -39,6 +50,8 @@ def _smaller(monkeypatch, set_threads):
         (verify_updates, "N_LARGE", 40),
         (verify_estimators, "N_REPLICAS", 100),
         (verify_estimators, "N_SHIPPED", 20_000),
+        (verify_errors, "N_REPLICAS", 100),
+        (verify_predictions, "N_DRAWS", 40_000),
     ):
         monkeypatch.setattr(module, name, value)
 
@@ -238,6 +251,46 @@ def errors_of_log_z_too_small(monkeypatch):
     )
 
 
+def errors_of_bins_too_small(monkeypatch):
+    """Errors from bins are those of a larger sample."""
+    for name in ("binned_mean", "jackknife_function"):
+        replaced(
+            monkeypatch,
+            verify_errors,
+            name,
+            lambda f: lambda *args: (lambda e: dataclasses.replace(e, error=0.6 * e.error))(f(*args)),
+        )
+
+
+def windows_too_short(monkeypatch):
+    """Sums of autocorrelations end at once, and tails are forgotten."""
+    for kind in (SokalWindow, TailWindow):
+        monkeypatch.setattr(kind, "__call__", lambda rule, rho, n: WindowedSum(1, 0.5 + float(rho[1])))
+
+
+def blind_to_starts(monkeypatch):
+    """Chains are always taken to be stationary and to agree."""
+    monkeypatch.setattr(verify_errors, "burn_in", lambda series: Estimate(0.0, 1.0))
+    monkeypatch.setattr(verify_errors, "split_rhat", lambda series: Estimate(1.0008, 0.01))
+
+
+def wrong_beta_of_predictions(monkeypatch):
+    """Spectra are predicted from weights of another temperature, and chains are reweighted to another one."""
+    replaced(monkeypatch, verify_predictions, "eigenvalues", lambda f: lambda w, *q: f(1.03 * w, *q))
+    replaced(monkeypatch, verify_predictions, "predicted_tau_int", lambda f: lambda o, w: f(o, 1.03 * w))
+    replaced(monkeypatch, verify_predictions, "reweight", lambda f: lambda s, n, b, to: f(s, n, b, 1.03 * to))
+
+
+def wrong_sums_of_parts(monkeypatch):
+    """Partition functions of parts are those of another temperature."""
+    replaced(monkeypatch, verify_predictions, "log_z_given", lambda f: lambda e, b, s, m: f(e, 1.03 * b, s, m))
+
+
+def tails_too_light(monkeypatch):
+    """Tails of weights are always taken to be harmless."""
+    monkeypatch.setattr(verify_predictions, "pareto_k", lambda weights: Estimate(0.4, 0.05))
+
+
 SABOTAGE = [
     (biased_line, "samplers", "frequencies"),
     (biased_leaf, "samplers", "frequencies"),
@@ -260,6 +313,18 @@ SABOTAGE = [
     (errors_too_small, "estimators", "Γ-method"),
     (wrong_beta_of_density, "estimators", "log Z, bridge"),
     (errors_of_log_z_too_small, "estimators", "squared pulls of log Z"),
+    (errors_of_bins_too_small, "errors", "binning, AR(1): squared pulls"),
+    (errors_of_bins_too_small, "errors", "jackknife"),
+    (windows_too_short, "errors", "Sokal"),
+    (windows_too_short, "errors", "tail"),
+    (blind_to_starts, "errors", "burn-in"),
+    (blind_to_starts, "errors", "R̂"),
+    (wrong_beta_of_predictions, "predictions", "eigenvalues"),
+    (wrong_beta_of_predictions, "predictions", "predicted tau_int"),
+    (wrong_beta_of_predictions, "predictions", "reweighted"),
+    (no_acceptance_test, "predictions", "neural chain"),
+    (wrong_sums_of_parts, "predictions", "mutual information"),
+    (tails_too_light, "predictions", "Pareto k"),
 ]
 
 

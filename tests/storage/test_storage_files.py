@@ -32,6 +32,7 @@ def make_record(seed=0, n_chains=2, n_draws=40, n_spins=15, thin=4):
         training={"step": np.arange(3), "ess_fraction": np.array([0.1, np.nan, 0.9])},
         draws={"log_weight": rng.normal(size=5), "log_prob": rng.normal(size=5)},
         snapshot=Snapshot({"spins": spins[:, -1], "log_prob": rng.normal(size=n_chains)}, {"words": [2**64 - 1]}, 3),
+        seconds_per_update=1.25e-6,
     )
 
 
@@ -186,7 +187,7 @@ def test_newer_major_version_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(files, "SCHEMA_VERSION", "2.0")
         files.write(tmp_path / "chain.h5", {"": make_record()})
-    with pytest.raises(ValueError, match=r"schema version 2\.0; this nmcmc reads 1\.0: update") as caught:
+    with pytest.raises(ValueError, match=r"schema version 2\.0; this nmcmc reads 1\.1: update") as caught:
         files.read(tmp_path / "chain.h5")
     assert not isinstance(caught.value, CorruptFileError)
 
