@@ -3,9 +3,9 @@
 Curie–Weiss of 50, 200 and 800 spins against the sum over magnetisations, Sherrington–Kirkpatrick (SK) of 20 spins
 against enumeration; --only sk-50, sk-100, sk-200 against the net of two levels, as in the publication: Biazzo (2023),
 arXiv:2302.08347. relative_error is (F_q − F)/|F|, or its distance from F_q of SK_2RSB; log_z is measured by importance
-sampling besides. All nets of an instance get the same β, steps and draws per step in one run from the smallest β to the
-largest; "-long" has three times the steps, "-random" starts at random. The Curie–Weiss nets have exact F_q; others are
-measured from fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). Every piece (a net of an instance) leaves a file in
+sampling besides. All nets of an instance get the same β and draws per step in one run from the smallest β to the largest, and for
+20 spins the same steps, for more no more time than SK_1RSB; "-long" has three times the steps, "-random" starts at
+random. The Curie–Weiss nets have exact F_q; others are measured from fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). Every piece (a net of an instance) leaves a file in
 --parts, so that an interrupted run goes on; without --only the groups curie-weiss and sk-20 run, some 15 minutes of one
 core, most of them for MADE of 200 spins.
 """
@@ -28,6 +28,7 @@ from nmcmc.random import Rng
 from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler, SaddleCurieWeissSampler
 from nmcmc.samplers.made import MADESampler, start_at_fields
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, start_at_random
+from nmcmc.samplers.response import follow_response, start_at_response
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.store import at_beta
 from nmcmc.training.annealing import brisk, train_along
@@ -35,7 +36,7 @@ from nmcmc.training.objectives import reverse_kl
 
 CURIE_WEISS_BETAS, SK_BETAS = (1.0, 1.1, 1.3, 1.5, 2.0), (0.5, 1.0, 1.5, 2.0)
 CW_LADDER, BETWEEN = (0.5, 0.75, *CURIE_WEISS_BETAS), (1.05, 1.15, 1.2, 1.4, 1.75)
-LADDER = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+LADDER = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 PUBLISHED = {  # 10⁴ (F_q − F)/|F| at CURIE_WEISS_BETAS
     (50, "CW_N"): (0.000, 0.000, 0.001, 0.000, 0.002),
     (50, "CW_inf"): (15.3, 25.3, 15.7, 3.5, 0.12),
@@ -55,9 +56,15 @@ SK_NETS = {
     "cavity": CavitySampler,
 }
 COMPARISONS = ("SK_RS-random", "SK_1RSB-random", "MADE_23-long")
-GLASS_RATES = {20: 0.01, 50: 0.003, 100: 0.0003, 200: 0.0003}
-"""The more weights there are, the smaller the rate has to be, since the noise of each moves log q. Those of 100 spins
-and more are a first guess, which no recorded result uses yet."""
+GLASS_RATES = {20: 0.01, 50: 0.01, 100: 0.001, 200: 0.0004}
+"""The more weights there are, the smaller the rate has to be, since the noise of each moves log q."""
+GLASS_STEPS = {20: 100, 50: 1000, 100: 400, 200: 300}
+NET_STEPS = {"one-parameter": 0.25, "one-layer": 2, "MADE_23": 1.25, "SK_RS": 1.2, "SK_2RSB": 0.6, "cavity": 0.1}
+"""Steps for each one of SK_1RSB: SK_2RSB gets as much time, the other nets at most as much (the cavity at 50 spins)."""
+NET_RATES = {"one-parameter": 3, "one-layer": 3, "MADE_23": 2}
+"""Rates of nets with fewer weights, for one of SK_1RSB, up to the rate of 20 spins."""
+RESPONDING = ("one-layer", "SK_RS", "SK_1RSB", "SK_2RSB")
+"""The nets that start at linear response, and follow it from one β to the next."""
 GROUPS = ("curie-weiss", "sk-20", "sk-50", "sk-100", "sk-200")
 
 
@@ -120,7 +127,7 @@ def made_net(n, args):
     start_at_fields(start)
     rows, objective = [], partial(reverse_kl, batch=1000)
     ladder = CW_LADDER if n < 100 else sorted({*CW_LADDER, *BETWEEN})
-    plan = brisk(ladder, steps=(8 if n < 100 else 16) * args.steps, learning_rate=0.001)
+    plan = brisk(ladder, steps=100 * (8 if n < 100 else 16), learning_rate=0.001)
     for sampler in train_along(start, Boltzmann(start.energy, 0.5), objective, plan, Rng(args.seed).child(n), at_beta):
         if sampler.beta in CURIE_WEISS_BETAS:
             rows.append(curie_weiss_row(sampler, n, sampler.beta, "MADE", args, False))
@@ -130,12 +137,18 @@ def made_net(n, args):
 def sk_net(n, instance, net, args):
     """Train one net on one instance along β, and measure it at SK_BETAS."""
     energy, name = sherrington_kirkpatrick(n, instance), net.split("-long")[0].split("-random")[0]
-    start, rng = SK_NETS[name](energy, LADDER[0]), Rng(args.seed).child(net, n, instance)
+    start, rng, at = SK_NETS[name](energy, LADDER[0]), Rng(args.seed).child(net, n, instance), at_beta
     if net.endswith("-random"):
         start_at_random(start, rng.child("start"))
-    plan = brisk(LADDER, steps=args.steps * (3 if net.endswith("-long") else 1), learning_rate=GLASS_RATES[n])
+    elif net in RESPONDING:
+        start_at_response(start)
+        at = follow_response
+    share = 1 if n == 20 else NET_STEPS.get(name, 1)
+    steps = (args.steps or GLASS_STEPS[n]) * share * (3 if net.endswith("-long") else 1)
+    rate = min(GLASS_RATES[20], GLASS_RATES[n] * NET_RATES.get(name, 1))
+    plan = brisk(LADDER, steps=max(1, round(steps)), learning_rate=rate, gentle=True)
     rows, objective = [], partial(reverse_kl, batch=args.batch)
-    for sampler in train_along(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at_beta):
+    for sampler in train_along(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at):
         if sampler.beta in SK_BETAS:
             target = Boltzmann(energy, sampler.beta)
             exact = exact_values(energy, sampler.beta).get("log_z")
@@ -145,10 +158,10 @@ def sk_net(n, instance, net, args):
 
 
 def nets_of(n):
-    """Return the nets for SK of n spins: comparisons for 20 only, and the cavity, whose draw takes N³, up to 50."""
+    """Return the nets for SK of n spins: comparisons for 20 only, and the cavity, whose draw takes N³, up to 100."""
     if n == 20:
         return (*SK_NETS, *COMPARISONS)
-    return tuple(net for net in SK_NETS if n <= 50 or net != "cavity")
+    return tuple(net for net in SK_NETS if n <= 100 or net != "cavity")
 
 
 def pieces(args):
@@ -171,8 +184,10 @@ def pieces(args):
 
 def rows_of(name, work, args):
     """Return the rows of a piece, from its file if there is one of the same settings."""
-    settings = {key: getattr(args, key) for key in ("seed", "steps", "batch", "draws", "iterations")}
-    settings["glass_rates"] = {str(n): rate for n, rate in GLASS_RATES.items()}
+    settings = {key: getattr(args, key) for key in ("seed", "draws", "iterations")}
+    if name.startswith("sk"):
+        plans = LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES
+        settings |= json.loads(json.dumps({"steps": args.steps, "batch": args.batch, "plans": plans}))
     path = args.parts / f"{name}.json"
     if path.exists() and not args.quick:
         kept = json.loads(path.read_text())
@@ -221,7 +236,7 @@ def main():
     options.add_argument("--only", nargs="+", choices=GROUPS, default=["curie-weiss", "sk-20"], help="groups to run")
     options.add_argument("--instances", type=int, default=10, help="instances of SK of 20 spins (default 10)")
     options.add_argument("--large-instances", type=int, default=10, help="instances of larger SK (default 10)")
-    options.add_argument("--steps", type=int, default=100, help="steps at each beta (default 100)")
+    options.add_argument("--steps", type=int, help="steps of SK_1RSB at each beta (default: by size, 100 to 1000)")
     options.add_argument("--batch", type=int, default=300, help="draws per step (default 300)")
     options.add_argument("--draws", type=int, default=20_000, help="draws for each measurement (default 20000)")
     options.add_argument(
