@@ -18,10 +18,10 @@ _CERTAIN = 400.0
 class HeldClusters:
     """Swendsen–Wang of the free spins b given the held spins a: clusters that touch a do not flip.
 
-    It keeps p(b | a) of every chain, each with an a of its own. Held spins next to free ones are glued together by bonds
-    of both signs, of which one is always satisfied, so that they are one cluster; a chain in which that cluster flips
-    is turned over as a whole, which without a field changes nothing. Its info is ``n_clusters``, as many as there are
-    with the held spins that no free spin sees.
+    It keeps p(b | a) of every chain, each with an a of its own. Held spins next to free ones are glued together by
+    bonds of both signs, of which one is always satisfied, so that they are one cluster; a chain in which that cluster
+    flips is turned over as a whole, which without a field changes nothing. Its info is ``n_clusters``, in which a held
+    spin counts as one if no free spin sees it.
 
     Parameters
     ----------

@@ -70,9 +70,9 @@ def response_bounds(
 
     Walkers whose a is held go from λ = 0 to 1 with a free b, and back from the state's own b: the exponential of their
     log weight has the mean exp(f) on the way there and exp(−f) on the way back, so that by Jensen's inequality the
-    logarithm of the mean over n walkers is a bound from below and from above. R. B. Grosse, S. Ancha, D. M. Roy (2016),
-    arXiv:1606.02275; R. B. Grosse, Z. Ghahramani, R. P. Adams (2015), arXiv:1511.02543. The upper bound rests on b being
-    a draw of p(b | a): the states must be those of the target.
+    logarithm of the mean over n walkers is a bound from below and from above (R. B. Grosse, Z. Ghahramani,
+    R. P. Adams, 2015, arXiv:1511.02543). The upper bound rests on b being a draw of p(b | a): the states must be those
+    of the target.
 
     Parameters
     ----------
