@@ -1,4 +1,4 @@
-"""`nmcmc mutual-information`: how much two parts of a lattice know of each other, by draws of a model and by a chain."""
+"""`nmcmc mutual-information`: how much two parts of a lattice know of each other, by draws and by a chain."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _by_draws(
     log_weight: Floats = target.log_density(spins) - draw.log_prob.cpu().numpy()
     density, *bounds = terms.along(spins, rng.child("terms"), advance)
     most, least = (
-        weighted_mutual_information(density, *pair, log_weight, log_z=terms.log_z) for pair in (bounds[:2], bounds[2:])
+        weighted_mutual_information(density, a, b, log_weight, log_z=terms.log_z) for a, b in (bounds[:2], bounds[2:])
     )
     return (least, most), log_weight
 
@@ -189,7 +189,7 @@ def _by_chain(
     rng: Rng,
     advance: Callable[[int], Any],
 ) -> Bounds:
-    """Return bounds of I from a chain that knows no sampler; log Z is exact, by bridge, or by all temperatures."""
+    """Return bounds of I from a chain that knows no sampler; the log weights of draws help if log Z is not known."""
     betas = nodes(target.beta, n_panels(target))
     states = states_at(target, betas, n, rng)
     rows = states.reshape(-1, target.n_spins)
@@ -200,12 +200,17 @@ def _by_chain(
             log_prob = sampler.log_prob(torch.from_numpy(rows)).cpu().numpy().reshape(density.shape)
         log_z = free_energy.bridge_log_z(log_weight, density - log_prob)
     elif log_z is None:
-        chains = chains_along(target, betas, 4 * n, rng.child("log Z"), lambda: None)
-        ratios = free_energy.temperatures_log_z(betas.tolist(), chains.energies, chains.sources)
-        log_z = target.n_spins * math.log(2) + ratios[-1].moving(chains.moves)
-    moves = {"chain": (fingerprint(target.n_spins))(rows).reshape(density.shape)}
-    most, least = (chain_mutual_information(density, *pair, log_z).moving(moves) for pair in (bounds[:2], bounds[2:]))
+        log_z = _log_z_along(target, betas, n, rng.child("log Z"))
+    moves = {"chain": fingerprint(target.n_spins)(rows).reshape(density.shape)}
+    most, least = (chain_mutual_information(density, a, b, log_z).moving(moves) for a, b in (bounds[:2], bounds[2:]))
     return least, most
+
+
+def _log_z_along(target: Boltzmann, betas: Floats, n: int, rng: Rng) -> Quantity:
+    """Return log Z from chains at all the β together, the first of which is 0."""
+    chains = chains_along(target, betas, 4 * n, rng, lambda: None)
+    ratios = free_energy.temperatures_log_z(betas.tolist(), chains.energies, chains.sources)
+    return target.n_spins * math.log(2) + ratios[-1].moving(chains.moves)
 
 
 def _known(target: Boltzmann, given: Mask) -> float | None:
