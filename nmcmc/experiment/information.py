@@ -2,65 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from nmcmc.analysis import free_energy
 from nmcmc.analysis.compare import to_json
-from nmcmc.analysis.information import bracketed, chain_mutual_information, weighted_mutual_information
-from nmcmc.analysis.integration import nodes
-from nmcmc.analysis.quantity import Quantity
+from nmcmc.analysis.information import bracketed
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.energies.lattice import LatticeEnergy
+from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information as exact
-from nmcmc.exact.elimination import check_order, log_z_given
+from nmcmc.exact.elimination import check_order
 from nmcmc.exact.enumeration import MAX_LISTED_SPINS
 from nmcmc.exact.parts import Mask, checkerboard, first_half
 from nmcmc.experiment.build import lattice_of, pairwise_energy
-from nmcmc.experiment.free_energy import n_panels
+from nmcmc.experiment.controls import controls_of_halves
 from nmcmc.experiment.options import Options
-from nmcmc.experiment.seams import seam_log_ratio, seam_terms
-from nmcmc.experiment.summary import known_exactly, summarize
-from nmcmc.experiment.temperatures import chains_along, clusters_serve, fingerprint, states_at
+from nmcmc.experiment.parts import Terms, bracket_of, by_chain, by_draws, sums_of
+from nmcmc.experiment.summary import summarize
+from nmcmc.experiment.temperatures import clusters_serve
 from nmcmc.random import Rng
-from nmcmc.types import Floats, Sampler, Spins
-from nmcmc.updates.seam import Seam
+from nmcmc.types import Sampler
 
-PARTS: dict[str, Callable[[Any], Mask]] = {"halves": first_half, "checkerboard": checkerboard}
+PARTS: dict[str, Callable[[Lattice], Mask]] = {"halves": first_half, "checkerboard": checkerboard}
 """Ways to cut a lattice in two, and the spins of the first part."""
 METHODS = ("sums", "bracket")
-LEAST_STATES, CHUNK = 400, 32
-"""Fewest states, for 8 chains of 50; states whose terms are computed at once, so that progress shows."""
-Bounds = tuple[Quantity, Quantity]
-"""At least, and at most."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How the terms of I = log_z + ⟨log_density − log Z(a) − log Z(b)⟩ are found, log Z(a) and log Z(b) up to bounds.
-
-    Attributes
-    ----------
-    of : states (n, n_spins), a stream → log_density, lower bounds of log Z(a) and log Z(b), upper ones, (5, n).
-    log_z : the constant that belongs to them; None for log Z of the target.
-    """
-
-    of: Callable[[Spins, Rng], Floats]
-    log_z: Quantity | None = None
-
-    def along(self, states: Spins, rng: Rng, advance: Callable[[int], Any]) -> Floats:
-        """Return the terms of many states, (5, n)."""
-        pieces = []
-        for first in range(0, len(states), CHUNK):
-            pieces.append(self.of(states[first : first + CHUNK], rng.child(first)))
-            advance(pieces[-1].shape[1])
-        return np.concatenate(pieces, axis=1)
+LEAST_STATES = 400
+"""Fewest states, for 8 chains of 50."""
 
 
 def mutual_information_command(
@@ -90,20 +59,18 @@ def mutual_information_command(
     method, known = _method(target, given, method), _known(target, given)
     began, rng = time.monotonic(), Rng(options.seed).child("mutual-information")
     with options.bar(n_samples * (1 if sampler is None else 2), "mutual information", "state") as bar:
-        terms = _terms(target, given, method, n_samples, rng.child("terms"))
+        terms = _terms(target, part, given, method, n_samples, rng.child("terms"))
         found, log_weight = {}, None
         if sampler is not None:
-            found["draws"], log_weight = _by_draws(sampler, target, terms, n_samples, rng.child("draws"), bar.update)
-        found["chain"] = _by_chain(sampler, target, terms, log_weight, n_samples, rng.child("chain"), bar.update)
+            found["draws"], log_weight = by_draws(sampler, target, terms, n_samples, rng.child("draws"), bar.update)
+        found["chain"] = by_chain(sampler, target, terms, log_weight, n_samples, rng.child("chain"), bar.update)
     estimates: dict[str, Any] = {}
     for name, (least, most) in found.items():
         middle = least if method == "sums" else bracketed(least, most)
         estimates[name] = {**to_json(middle.estimate()), "exact": known}
         if method == "bracket":
-            estimates[f"{name}, at least"], estimates[f"{name}, at most"] = (
-                to_json(least.estimate()),
-                to_json(most.estimate()),
-            )
+            estimates[f"{name}, at least"] = to_json(least.estimate())
+            estimates[f"{name}, at most"] = to_json(most.estimate())
     return summarize(
         "mutual-information",
         target,
@@ -152,65 +119,12 @@ def _method(target: Boltzmann, given: Mask, method: str) -> str:
     return "sums"
 
 
-def _terms(target: Boltzmann, given: Mask, method: str, n_samples: int, rng: Rng) -> Terms:
-    """Return how terms are found: both sums exactly, or bounds of them from states of the two parts apart."""
+def _terms(target: Boltzmann, part: str, given: Mask, method: str, n_samples: int, rng: Rng) -> Terms:
+    energy = target.energy
+    controls = controls_of_halves(energy) if part == "halves" and isinstance(energy, LatticeEnergy) else {}
     if method == "sums":
-
-        def sums(states: Spins, _: Rng) -> Floats:
-            parts = [log_z_given(pairwise_energy(target), target.beta, states, mask) for mask in (given, ~given)]
-            return np.stack([target.log_density(states), *parts, *parts])
-
-        return Terms(sums)
-    seam = Seam(target, given)
-    log_ratio, free = seam_log_ratio(seam, n_samples, rng)
-    return Terms(lambda states, stream: seam_terms(seam, states, free, stream), log_ratio)
-
-
-def _by_draws(
-    sampler: Sampler, target: Boltzmann, terms: Terms, n: int, rng: Rng, advance: Callable[[int], Any]
-) -> tuple[Bounds, Floats]:
-    """Return bounds of I from fresh draws, the same where the terms are exact, and the log weights (n,)."""
-    draw = sampler.sample(n, rng)
-    spins = draw.spins.cpu().numpy()
-    log_weight: Floats = target.log_density(spins) - draw.log_prob.cpu().numpy()
-    density, *bounds = terms.along(spins, rng.child("terms"), advance)
-    most, least = (
-        weighted_mutual_information(density, a, b, log_weight, log_z=terms.log_z) for a, b in (bounds[:2], bounds[2:])
-    )
-    return (least, most), log_weight
-
-
-def _by_chain(
-    sampler: Sampler | None,
-    target: Boltzmann,
-    terms: Terms,
-    log_weight: Floats | None,
-    n: int,
-    rng: Rng,
-    advance: Callable[[int], Any],
-) -> Bounds:
-    """Return bounds of I from a chain that knows no sampler; the log weights of draws help if log Z is not known."""
-    betas = nodes(target.beta, n_panels(target))
-    states = states_at(target, betas, n, rng)
-    rows = states.reshape(-1, target.n_spins)
-    density, *bounds = terms.along(rows, rng.child("terms"), advance).reshape(5, *states.shape[:2])
-    log_z = known_exactly(target).get("log_z") if terms.log_z is None else terms.log_z
-    if log_z is None and sampler is not None and log_weight is not None:
-        with torch.no_grad():
-            log_prob = sampler.log_prob(torch.from_numpy(rows)).cpu().numpy().reshape(density.shape)
-        log_z = free_energy.bridge_log_z(log_weight, density - log_prob)
-    elif log_z is None:
-        log_z = _log_z_along(target, betas, n, rng.child("log Z"))
-    moves = {"chain": fingerprint(target.n_spins)(rows).reshape(density.shape)}
-    most, least = (chain_mutual_information(density, a, b, log_z).moving(moves) for a, b in (bounds[:2], bounds[2:]))
-    return least, most
-
-
-def _log_z_along(target: Boltzmann, betas: Floats, n: int, rng: Rng) -> Quantity:
-    """Return log Z from chains at all the β together, the first of which is 0."""
-    chains = chains_along(target, betas, 4 * n, rng, lambda: None)
-    ratios = free_energy.temperatures_log_z(betas.tolist(), chains.energies, chains.sources)
-    return target.n_spins * math.log(2) + ratios[-1].moving(chains.moves)
+        return sums_of(target, given, controls)
+    return bracket_of(target, given, controls, n_samples, rng)
 
 
 def _known(target: Boltzmann, given: Mask) -> float | None:

@@ -15,7 +15,7 @@ from nmcmc.updates.run import run
 from nmcmc.updates.seam import Seam, response_bounds
 from nmcmc.updates.swendsen_wang import SwendsenWang
 
-STEPS, WALKERS = 4, 4
+STEPS, WALKERS = 8, 4
 """Steps of λ for each bond of the seam, and walkers each way, of every state."""
 _STAGES, _THIN = 8, 2
 
