@@ -56,7 +56,7 @@ def mutual_information_command(
         bracket in a field or with frustration.
     """
     given = _part(target, part, n_samples)
-    method, known = _method(target, given, method), _known(target, given)
+    method, known = method_for(target, given, method), _known(target, given)
     began, rng = time.monotonic(), Rng(options.seed).child("mutual-information")
     with options.bar(n_samples * (1 if sampler is None else 2), "mutual information", "state") as bar:
         terms = _terms(target, part, given, method, n_samples, rng.child("terms"))
@@ -98,7 +98,7 @@ def _part(target: Boltzmann, part: str, n_samples: int) -> Mask:
     return PARTS[part](lattice)
 
 
-def _method(target: Boltzmann, given: Mask, method: str) -> str:
+def method_for(target: Boltzmann, given: Mask, method: str) -> str:
     """Return the method, sums where they are possible unless one was asked for; raise ValueError where it fails."""
     energy = pairwise_energy(target)
     if method not in ("", *METHODS):
