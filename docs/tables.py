@@ -25,7 +25,10 @@ NAMES = {
         *("wolff", "incremental_sampling", "cost_per_sample", "baselines", "kernels"),
         *("cores", "start", "roofline", "cost_model"),
     ),
-    method_tables: ("coverage", "heavy_tails", "free_energy", "decimation", "mean_field", "graph_nets", "optimize"),
+    method_tables: (
+        *("coverage", "heavy_tails", "free_energy", "mutual_information", "decimation"),
+        *("mean_field", "graph_nets", "optimize"),
+    ),
 }
 TABLES = {name: getattr(module, name) for module, names in NAMES.items() for name in names}
 

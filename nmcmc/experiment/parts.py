@@ -27,7 +27,7 @@ from nmcmc.random import Rng
 from nmcmc.types import Floats, Sampler, Spins
 from nmcmc.updates.seam import Seam
 
-CHUNK, LONGER = 32, 100
+CHUNK, LONGER = 32, 200
 """States whose terms are computed at once, so that progress shows; states for the means of the controls, for each."""
 Bounds = tuple[Quantity, Quantity]
 """At least, and at most."""

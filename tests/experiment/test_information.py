@@ -1,13 +1,17 @@
 """`nmcmc mutual-information` against enumeration and transfer matrices; what is refused."""
 
+import numpy as np
 import pytest
 from command_line import call
 
-from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.analysis.quantity import Quantity
+from nmcmc.energies.boltzmann import BETA_CRITICAL, Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact.parts import checkerboard, first_half
 from nmcmc.experiment.controls import controls_of_halves
 from nmcmc.experiment.information import method_for
+from nmcmc.experiment.parts import sums_of
+from nmcmc.experiment.temperatures import states_at
 from nmcmc.random import Rng
 from nmcmc.updates.run import random_start
 
@@ -72,6 +76,18 @@ def test_sums_are_taken_where_they_are_possible():
     assert method_for(small, first_half(Lattice((16, 16))), "") == "sums"
     assert method_for(wide, first_half(Lattice((32, 32))), "") == "bracket"
     assert method_for(wide, checkerboard(Lattice((32, 32))), "") == "sums"
+
+
+def test_controls_leave_less_than_a_fifth_of_the_scatter_of_halves():
+    target, rng = Boltzmann(LatticeEnergy(Lattice((8, 8))), BETA_CRITICAL), Rng(2)
+    terms = sums_of(target, first_half(target.energy.lattice), controls_of_halves(target.energy))
+    states = states_at(target, np.zeros(2), 400, rng)
+    rows = states.reshape(-1, 64)
+    found = terms.along(rows, rng, lambda n: None).reshape(5, *states.shape[:2])
+    means = [Quantity(float(control(rows).mean())) for control in terms.controls.values()]
+    steady, _ = terms.steadied(found, rows, means)
+    before, after = (density - a - b for density, a, b, *_ in (found, steady))
+    assert after.std() < 0.2 * before.std()
 
 
 @pytest.mark.parametrize("extents", [(8,), (2, 2), (4, 6), (5, 3), (2, 3, 4)])
