@@ -158,10 +158,10 @@ def _parser() -> argparse.ArgumentParser:
     mutual.add_argument("--part", default="halves", metavar="PART", help=text)
     text = (
         "sums: log Z of one part given the other exactly; bracket: bounds of it, without fields and frustration; "
-        "default: sums where they are possible, which halves are up to a width of 19"
+        "default: sums where they are possible (halves: uniform lattices without field, others up to a width of 19)"
     )
     mutual.add_argument("--method", default="", metavar="{sums,bracket}", help=text)
-    text = "states of the chain, and draws of the model; halves of a width of 16 take half a second each (default 400)"
+    text = "states of the chain, and draws of the model (default 400)"
     mutual.add_argument("--n-samples", type=whole_number, default=400, help=text)
     _output(mutual, None, "also write the JSON here", required=False)
 

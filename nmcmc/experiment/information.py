@@ -13,13 +13,12 @@ from nmcmc.analysis.information import bracketed
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information as exact
-from nmcmc.exact.elimination import check_order
 from nmcmc.exact.enumeration import MAX_LISTED_SPINS
 from nmcmc.exact.parts import Mask, checkerboard, first_half
 from nmcmc.experiment.build import lattice_of, pairwise_energy
 from nmcmc.experiment.controls import controls_of_halves
 from nmcmc.experiment.options import Options
-from nmcmc.experiment.parts import Terms, bracket_of, by_chain, by_draws, sums_of
+from nmcmc.experiment.parts import Terms, bracket_of, by_chain, by_draws, exact_sum, sums_of
 from nmcmc.experiment.summary import summarize
 from nmcmc.experiment.temperatures import clusters_serve
 from nmcmc.random import Rng
@@ -109,7 +108,7 @@ def method_for(target: Boltzmann, given: Mask, method: str) -> str:
         return method
     try:
         for mask in (given, ~given):
-            check_order(energy, target.beta, mask)
+            exact_sum(target, mask)
     except ValueError as error:
         if method == "sums":
             raise ValueError(f"{error}, or use the method bracket") from None

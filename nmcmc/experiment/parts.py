@@ -16,7 +16,8 @@ from nmcmc.analysis.information import chain_mutual_information, weighted_mutual
 from nmcmc.analysis.integration import nodes
 from nmcmc.analysis.quantity import Quantity, mean_of
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.exact.elimination import log_z_given
+from nmcmc.exact.cylinder import cylinder_of, log_z_of_rows
+from nmcmc.exact.elimination import check_order, log_z_given
 from nmcmc.exact.parts import Mask
 from nmcmc.experiment.build import pairwise_energy
 from nmcmc.experiment.free_energy import n_panels
@@ -70,14 +71,35 @@ class Terms:
 
 
 def sums_of(target: Boltzmann, given: Mask, controls: Watched) -> Terms:
-    """Return terms whose log Z(a) and log Z(b) are summed exactly."""
-    energy = pairwise_energy(target)
+    """Return terms whose log Z(a) and log Z(b) are summed exactly.
+
+    Raises
+    ------
+    ValueError : where neither free fermions nor the elimination of spins can do that.
+    """
+    sums = [exact_sum(target, mask) for mask in (given, ~given)]
 
     def of(states: Spins, _: Rng) -> Floats:
-        parts = [log_z_given(energy, target.beta, states, mask) for mask in (given, ~given)]
+        parts = [log_z(states) for log_z in sums]
         return np.stack([target.log_density(states), *parts, *parts])
 
     return Terms(of, controls=controls)
+
+
+def exact_sum(target: Boltzmann, given: Mask) -> Callable[[Spins], Floats]:
+    """Return states → log Z of the spins that are not given: rows of a uniform lattice by free fermions, if possible.
+
+    Raises
+    ------
+    ValueError : as `log_z_given`.
+    """
+    energy, beta = pairwise_energy(target), target.beta
+    try:
+        cylinder_of(energy, beta, given)
+    except ValueError:
+        check_order(energy, beta, given)
+        return lambda states: log_z_given(energy, beta, states, given)
+    return lambda states: log_z_of_rows(energy, beta, states, given)
 
 
 def bracket_of(target: Boltzmann, given: Mask, controls: Watched, n_samples: int, rng: Rng) -> Terms:
