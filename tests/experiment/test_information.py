@@ -29,6 +29,7 @@ def found_by(line):
         ("ising2d-8-critical --beta 0.4 --allow-beta-mismatch --translations 4", {"draws", "chain"}),
         ("--lattice 24x8 --beta 0.44", {"chain"}),
         ("--lattice 6x5 --boundary open,periodic --coupling -1,0.8 --beta 0.5", {"chain"}),
+        ("--lattice 6x5 --boundary periodic,open --beta 0.4", {"chain"}),
         ("--lattice 4x4 --field 0.2 --beta 0.4 --n-samples 1600", {"chain"}),
         ("--lattice 4x3 --boundary open --part checkerboard --beta 0.5", {"chain"}),
         ("--system edwards-anderson --lattice 4x4 --disorder-seed 2 --beta 0.7", {"chain"}),
@@ -56,12 +57,13 @@ def test_a_bracket_holds_the_exact_value(line, monkeypatch):
         assert most["value"] - least["value"] < 0.4 * exact
 
 
-def test_checkerboards_of_wide_lattices_are_summed_exactly_by_draws_and_chain_alike():
-    found = found_by("ising2d-32-critical --part checkerboard --n-samples 800")
+@pytest.mark.parametrize("part", ["halves", "checkerboard"])
+def test_wide_lattices_are_summed_exactly_by_draws_and_chain_alike(part):
+    found = found_by(f"ising2d-32-critical --part {part}")
     draws, chain = (found["mutual_information"][name] for name in ("draws", "chain"))
     assert found["method"] == "sums"
     assert abs(draws["value"] - chain["value"]) < 5 * (draws["error"] ** 2 + chain["error"] ** 2) ** 0.5
-    assert draws["error"] < 0.05 * draws["value"]
+    assert draws["error"] < 0.1 * draws["value"]
 
 
 def test_log_z_that_is_not_known_comes_from_bridge_or_all_temperatures(monkeypatch):
@@ -72,10 +74,11 @@ def test_log_z_that_is_not_known_comes_from_bridge_or_all_temperatures(monkeypat
 
 
 def test_sums_are_taken_where_they_are_possible():
-    small, wide = (Boltzmann(LatticeEnergy(Lattice((n, n))), 0.44) for n in (16, 32))
-    assert method_for(small, first_half(Lattice((16, 16))), "") == "sums"
-    assert method_for(wide, first_half(Lattice((32, 32))), "") == "bracket"
-    assert method_for(wide, checkerboard(Lattice((32, 32))), "") == "sums"
+    torus, plane, cube = Lattice((64, 64)), Lattice((48, 48), "open"), Lattice((8, 8, 8))
+    for lattice, halves in ((torus, "sums"), (plane, "bracket"), (cube, "bracket")):
+        target = Boltzmann(LatticeEnergy(lattice), 0.4)
+        assert method_for(target, first_half(lattice), "") == halves
+        assert method_for(target, checkerboard(lattice), "") == "sums"
 
 
 def test_controls_leave_less_than_a_fifth_of_the_scatter_of_halves():
@@ -107,7 +110,7 @@ def test_controls_are_observables_of_any_lattice(extents):
         ("--part thirds", "part is 'thirds'; it must be halves or checkerboard"),
         ("--method guess", "method is 'guess'; it must be sums or bracket"),
         ("--system sk --n-spins 10", "is not on a lattice"),
-        ("--lattice 32x32 --method sums", "or use the method bracket"),
+        ("--lattice 48x48 --boundary open --method sums", "or use the method bracket"),
         ("--lattice 32x32 --field 0.1", "does not serve in fields"),
         ("--lattice 4x4 --field 0.1 --method bracket", "use the method sums"),
         ("--translations 4", "is for the nets of a model"),

@@ -5,11 +5,14 @@ import pytest
 
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.exact.cylinder import Cylinder
 from nmcmc.exact.elimination import log_z_given
 from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.exact.parts import checkerboard, first_half
 from nmcmc.random import Rng
+from nmcmc.updates.run import random_start, warm_up
 from nmcmc.updates.seam import Seam, response_bounds
+from nmcmc.updates.swendsen_wang import SwendsenWang
 
 BETA, N_STATES = 0.44, 3000
 ENERGY = LatticeEnergy(Lattice((4, 4)))
@@ -59,6 +62,23 @@ def test_bounds_are_bounds_and_close_with_more_steps_and_walkers():
         widths.append((upper - lower).mean())
         assert n_steps > 6 or (lower.mean() < -5 * error and upper.mean() > 5 * error)
     assert widths[0] > 3 * widths[1] > 6 * widths[2] > 0
+
+
+def test_bounds_of_a_wide_half_hold_what_free_fermions_give():
+    energy, n = LatticeEnergy(Lattice((24, 24))), 24
+    seam, rng = Seam(Boltzmann(energy, BETA), first_half(energy.lattice)), Rng(2)
+    whole, apart = (SwendsenWang(seam.at(strength)) for strength in (BETA, 0.0))
+    spins, free = (
+        warm_up(update, update.init(random_start(n, 576, rng.child(k))), 200, rng.child("warm", k)).spins
+        for k, update in enumerate((whole, apart))
+    )
+    rows = spins.reshape(n, 24, 24).astype(np.float64)
+    cylinder = Cylinder(12, 24, BETA, BETA)
+    exact = cylinder.log_z_in_fields(BETA * rows[:, 11], BETA * rows[:, 0]) - cylinder.log_z
+    lower, upper = response_bounds(seam, seam.part, spins, free, 192, 4, rng)
+    assert (lower - exact).mean() < 5 * (lower - exact).std() / np.sqrt(n)
+    assert (exact - upper).mean() < 5 * (exact - upper).std() / np.sqrt(n)
+    assert 0 < (upper - lower).mean() < 0.05 * exact.mean()
 
 
 def test_a_seam_is_what_joins_two_systems():
