@@ -94,7 +94,7 @@ def mutual_information():
     whole, found = load("mutual_information"), {}
     for row in whole["result"]["rows"]:
         found.setdefault((row["part"], row["method"], row["size"]), []).append(row)
-    rows = ["| parts | log Z of a part | L | draws | chain | bounds, chain | exact | seconds |", "|---" * 8 + "|"]
+    rows = ["| parts | log Z of a part | L | states | draws | chain | bounds, chain | exact | seconds |", "|---" * 9 + "|"]
     for (part, method, size), entries in found.items():
         cells = {"draws": "—"}
         for row in entries:
@@ -102,10 +102,9 @@ def mutual_information():
         chain = entries[-1]
         exact = "—" if chain["exact"] is None else f"{chain['exact']:.5f}"
         bounds = "—" if chain["at least"] is None else f"{chain['at least']:.3f} … {chain['at most']:.3f}"
-        line = [part, method, size, cells["draws"], cells["chain"], bounds, exact, f"{chain['seconds']:.0f}"]
+        line = [part, method, size, chain["states"], cells["draws"], cells["chain"], bounds, exact, f"{chain['seconds']:.0f}"]
         rows.append(f"| {' | '.join(map(str, line))} |")
-    states = sorted({row["states"] for row in whole["result"]["rows"]})
-    text = f"In nats, at β_c; {' or '.join(map(str, states))} states of each source, one thread"
+    text = "In nats, at β_c; states of each source, seconds of both together, one thread"
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 

@@ -35,7 +35,7 @@ def log_z_of_rows(energy: PairwiseEnergy, beta: float, spins: Spins, given: Mask
     Raises
     ------
     ValueError : for another system or part, or a β so large that both ends of the cylinder are locked to each other.
-    FloatingPointError : for a configuration that is too improbable: its two ends contradict each other.
+    FloatingPointError : for a configuration whose fields on both ends contradict each other too much.
     """
     cylinder = cylinder_of(energy, beta, given)
     density, fields = given_part(energy, spins, given)
