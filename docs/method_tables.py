@@ -94,7 +94,8 @@ def mutual_information():
     whole, found = load("mutual_information"), {}
     for row in whole["result"]["rows"]:
         found.setdefault((row["part"], row["method"], row["size"]), []).append(row)
-    rows = ["| parts | log Z of a part | L | states | draws | chain | bounds, chain | exact | seconds |", "|---" * 9 + "|"]
+    heads = ("parts", "log Z of a part", "L", "states", "draws", "chain", "bounds, chain", "exact", "seconds")
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for (part, method, size), entries in found.items():
         cells = {"draws": "—"}
         for row in entries:
@@ -102,8 +103,8 @@ def mutual_information():
         chain = entries[-1]
         exact = "—" if chain["exact"] is None else f"{chain['exact']:.5f}"
         bounds = "—" if chain["at least"] is None else f"{chain['at least']:.3f} … {chain['at most']:.3f}"
-        line = [part, method, size, chain["states"], cells["draws"], cells["chain"], bounds, exact, f"{chain['seconds']:.0f}"]
-        rows.append(f"| {' | '.join(map(str, line))} |")
+        line = [part, method, size, chain["states"], cells["draws"], cells["chain"], bounds, exact]
+        rows.append(f"| {' | '.join(map(str, line))} | {chain['seconds']:.0f} |")
     text = "In nats, at β_c; states of each source, seconds of both together, one thread"
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 

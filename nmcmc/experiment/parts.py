@@ -15,6 +15,7 @@ from nmcmc.analysis.controls import controlled
 from nmcmc.analysis.information import chain_mutual_information, weighted_mutual_information
 from nmcmc.analysis.integration import nodes
 from nmcmc.analysis.quantity import Quantity, mean_of
+from nmcmc.analysis.reweighting import LEAST_STATES, carriers
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.exact.cylinder import cylinder_of, log_z_of_rows
 from nmcmc.exact.elimination import check_order, log_z_given
@@ -30,6 +31,7 @@ from nmcmc.updates.seam import Seam
 
 CHUNK, LONGER = 32, 200
 """States whose terms are computed at once, so that progress shows; states for the means of the controls, for each."""
+_ROUNDING = 1e-12
 Bounds = tuple[Quantity, Quantity]
 """At least, and at most."""
 Advance = Callable[[int], Any]
@@ -115,12 +117,13 @@ def by_draws(
     """Return bounds of I from fresh draws, the same where the terms are exact, and the log weights (n,)."""
     spins, log_weight = _drawn(sampler, target, n, rng)
     found, noise = terms.along(spins, rng.child("terms"), advance), Quantity(0.0)
+    carried = _carried(found, np.exp(log_weight - log_weight.max()))
     if terms.controls:
         means = _means_by_draws(sampler, target, terms.controls, LONGER * n, rng.child("controls"))
         found, noise = terms.steadied(found, spins, means, np.exp(log_weight - log_weight.max()))
     density, *bounds = found
     most, least = (
-        weighted_mutual_information(density, a, b, log_weight, log_z=terms.log_z) + noise
+        weighted_mutual_information(density, a, b, log_weight, log_z=terms.log_z) + noise + carried
         for a, b in (bounds[:2], bounds[2:])
     )
     return (least, most), log_weight
@@ -147,15 +150,25 @@ def by_chain(
         log_z = free_energy.bridge_log_z(log_weight, found[0] - log_prob.reshape(found[0].shape))
     elif log_z is None:
         log_z = _log_z_along(target, betas, n, rng.child("log Z"))
+    log_z = _carried(found, np.ones_like(found[0])) + log_z
     if terms.controls:
-        series, _ = chain_at(target, betas, LONGER * n, rng.child("controls"), terms.controls)
-        means = [mean_of(series[name], "controls") for name in terms.controls]
+        series, moved = chain_at(target, betas, LONGER * n, rng.child("controls"), terms.controls)
+        means = [mean_of(series[name], "controls").moving({"controls": moved}) for name in terms.controls]
         found, noise = terms.steadied(found, rows, means)
         log_z = noise + log_z
     density, *bounds = found
     moves = {"chain": fingerprint(target.n_spins)(rows).reshape(density.shape)}
     most, least = (chain_mutual_information(density, a, b, log_z).moving(moves) for a, b in (bounds[:2], bounds[2:]))
     return least, most
+
+
+def _carried(found: Floats, weights: Floats) -> Quantity:
+    """Return 0, not reliable if fewer than 100 states carry what the terms scatter by: rarer ones may be missing."""
+    values = found[0] - 0.5 * np.sum(found[1:], axis=0)
+    spread = values - np.average(values, weights=weights)
+    n = carriers(weights * spread) if np.abs(spread).max() > _ROUNDING * np.abs(found[0]).max() else 0.0
+    why = f"the terms scatter by what only {n:.0f} states carry, and rarer ones may be missing: give more samples"
+    return Quantity(0.0, reasons=(why,) if n < LEAST_STATES else ())
 
 
 def _drawn(sampler: Sampler, target: Boltzmann, n: int, rng: Rng) -> tuple[Spins, Floats]:

@@ -56,6 +56,21 @@ def test_controls_that_repeat_each_other_or_do_not_vary_do_no_harm():
     np.testing.assert_allclose(twice, once, atol=1e-8)
 
 
+def test_controls_that_hardly_ever_vary_do_no_harm():
+    """Two controls are alike but in rare states, as in a cold system: slopes of one half would mislead the other."""
+    rng, found, plain = np.random.default_rng(6), [], []
+    for _ in range(N_REPLICAS):
+        states, rare = sticky(P, 4, 100, 0.5, rng), rng.random((4, 100)) < 0.01
+        control = CONTROLS[0][states]
+        rows = np.stack([control, control + rare, rare * rng.normal(size=rare.shape)])
+        means = [Quantity(float(P @ CONTROLS[0]) + shift) for shift in (0.0, 0.01, 0.0)]
+        values, _ = controlled(VALUES[states], rows, means)
+        found.append(values.mean() - EXACT)
+        plain.append(VALUES[states].mean() - EXACT)
+    assert np.std(found) < np.std(plain)
+    assert np.abs(found).max() < 5 * np.std(found)
+
+
 @pytest.mark.parametrize("shape", [(1, 40), (2, 4), (3,)])
 def test_too_few_states_are_refused(shape):
     with pytest.raises(ValueError, match="4 states for each control"):

@@ -1,5 +1,7 @@
 """`nmcmc mutual-information` against enumeration and transfer matrices; what is refused."""
 
+import math
+
 import numpy as np
 import pytest
 from command_line import call
@@ -28,7 +30,7 @@ def found_by(line):
         ("ising2d-8-critical", {"draws", "chain"}),
         ("ising2d-8-critical --beta 0.4 --allow-beta-mismatch --translations 4", {"draws", "chain"}),
         ("--lattice 24x8 --beta 0.44", {"chain"}),
-        ("--lattice 6x5 --boundary open,periodic --coupling -1,0.8 --beta 0.5", {"chain"}),
+        ("--lattice 6x5 --boundary open,periodic --coupling -1,0.8 --beta 0.5 --n-samples 1600", {"chain"}),
         ("--lattice 6x5 --boundary periodic,open --beta 0.4", {"chain"}),
         ("--lattice 4x4 --field 0.2 --beta 0.4 --n-samples 1600", {"chain"}),
         ("--lattice 4x3 --boundary open --part checkerboard --beta 0.5", {"chain"}),
@@ -64,6 +66,19 @@ def test_wide_lattices_are_summed_exactly_by_draws_and_chain_alike(part):
     assert found["method"] == "sums"
     assert abs(draws["value"] - chain["value"]) < 5 * (draws["error"] ** 2 + chain["error"] ** 2) ** 0.5
     assert draws["error"] < 0.1 * draws["value"]
+
+
+def test_a_cold_lattice_needs_more_states_and_says_so():
+    """Nearly all states have one value of log p(a, b)/(p(a) p(b)); rare ones carry what it scatters by."""
+    result = call("mutual-information --lattice 8x8 --beta 0.6 --json --quiet --threads 1")
+    assert (result.code, result.json["mutual_information"]["chain"]["reliable"]) == (3, False)
+    assert "rarer ones may be missing: give more samples" in result.err
+    entry = found_by("--lattice 8x8 --beta 0.6 --n-samples 10000")["mutual_information"]["chain"]
+    assert abs(entry["value"] - entry["exact"]) < 5 * entry["error"]
+    assert entry["error"] < 0.01 * entry["exact"]
+    frozen = call("mutual-information --lattice 8x8 --beta 2 --json --quiet --threads 1")
+    assert "only 0 states carry" in frozen.err
+    assert frozen.json["mutual_information"]["chain"]["value"] == pytest.approx(math.log(2), abs=1e-6)
 
 
 def test_log_z_that_is_not_known_comes_from_bridge_or_all_temperatures(monkeypatch):
