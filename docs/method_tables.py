@@ -90,6 +90,26 @@ def decimation():
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
 
+def mutual_information():
+    """Return I of two parts of critical tori, by draws and by a chain, with the bounds that it lies between."""
+    whole, found = load("mutual_information"), {}
+    for row in whole["result"]["rows"]:
+        found.setdefault((row["part"], row["method"], row["size"]), []).append(row)
+    heads = ("parts", "log Z of a part", "L", "states", "draws", "chain", "bounds, chain", "exact", "seconds")
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for (part, method, size), entries in found.items():
+        cells = {"draws": "—"}
+        for row in entries:
+            cells[row["source"]] = compact(row["value"], row["error"]) + ("" if row["reliable"] else " UNRELIABLE")
+        chain = entries[-1]
+        exact = "—" if chain["exact"] is None else f"{chain['exact']:.5f}"
+        bounds = "—" if chain["at least"] is None else f"{chain['at least']:.3f} … {chain['at most']:.3f}"
+        line = [part, method, size, chain["states"], cells["draws"], cells["chain"], bounds, exact]
+        rows.append(f"| {' | '.join(map(str, line))} | {chain['seconds']:.0f} |")
+    text = "In nats, at β_c; states of each source, seconds of both together, one thread"
+    return "\n".join([*rows, "", f"{text} ({where(whole)})."])
+
+
 def mean_field():
     """Return errors of the free energy, Curie–Weiss beside the published ones, and SK of 20 spins with ess."""
     whole = load("mean_field")

@@ -26,7 +26,7 @@ NAMES = {
         *("cores", "start", "roofline", "cost_model"),
     ),
     method_tables: (
-        *("coverage", "heavy_tails", "free_energy", "decimation"),
+        *("coverage", "heavy_tails", "free_energy", "mutual_information", "decimation"),
         *("mean_field", "glass_chain", "graph_nets", "optimize"),
     ),
 }

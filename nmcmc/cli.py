@@ -151,6 +151,20 @@ def _parser() -> argparse.ArgumentParser:
     free.add_argument("--n-samples", type=whole_number, default=20_000, help=text)
     _output(free, None, "also write the JSON here", required=False)
 
+    text = "mutual information of two parts of a lattice, from draws of a model and from a chain"
+    mutual = _command(commands, "mutual-information", _mutual_information, text)
+    _model(mutual, "model file or name of a shipped model; without one only the chain", "?")
+    text = "halves (the first rows and the others) or checkerboard (both colours) (default halves)"
+    mutual.add_argument("--part", default="halves", metavar="PART", help=text)
+    text = (
+        "sums: log Z of one part given the other exactly; bracket: bounds of it, without fields and frustration; "
+        "default: sums where they are possible (halves: uniform lattices without field, others up to a width of 19)"
+    )
+    mutual.add_argument("--method", default="", metavar="{sums,bracket}", help=text)
+    text = "states of the chain, and draws of the model (default 400)"
+    mutual.add_argument("--n-samples", type=whole_number, default=400, help=text)
+    _output(mutual, None, "also write the JSON here", required=False)
+
     scan = _command(commands, "scan", _scan, "thermodynamics over a range of beta from fresh draws of a family")
     scan.add_argument(
         "model", metavar="FAMILY", help="file made by `nmcmc train --betas`, or the name of a shipped one"
@@ -395,19 +409,33 @@ def _optimize(options: argparse.Namespace) -> dict[str, Any]:
     return optimize_command(options.file, config, out, _options(options))
 
 
-def _free_energy(options: argparse.Namespace) -> dict[str, Any]:
+def _model_or_system(options: argparse.Namespace) -> tuple[Any, Any]:
+    """Return sampler and target of a model, or no sampler and the target of the settings."""
     given = {"--allow-beta-mismatch": options.allow_beta_mismatch, "--translations": options.translations != 1}
     for name in [name for name, is_given in given.items() if is_given and options.model is None]:
         raise ValueError(f"{name} is for the nets of a model; name one, or leave it out")
     system = _config(options, settings.SystemConfig) if options.model is None else None
     from nmcmc.experiment.build import build_target
-    from nmcmc.experiment.free_energy import free_energy_command
     from nmcmc.experiment.models import load_wanted
 
     if system is not None:
-        sampler, target = None, build_target(system)
-    else:
-        sampler, target, _ = load_wanted(_wanted(options), options.device)
+        return None, build_target(system)
+    sampler, target, _ = load_wanted(_wanted(options), options.device)
+    return sampler, target
+
+
+def _mutual_information(options: argparse.Namespace) -> dict[str, Any]:
+    sampler, target = _model_or_system(options)
+    from nmcmc.experiment.information import mutual_information_command
+
+    arguments = target, sampler, options.part, options.n_samples, _options(options), options.method, options.model
+    return _also_written(lambda: mutual_information_command(*arguments), options)
+
+
+def _free_energy(options: argparse.Namespace) -> dict[str, Any]:
+    sampler, target = _model_or_system(options)
+    from nmcmc.experiment.free_energy import free_energy_command
+
     return _also_written(
         lambda: free_energy_command(target, sampler, options.n_samples, _options(options), options.model), options
     )

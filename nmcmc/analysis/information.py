@@ -8,6 +8,7 @@ two-colourable system, and for strips. All functions return a `Quantity`.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,12 @@ from nmcmc.types import Floats
 
 
 def weighted_mutual_information(
-    log_density: Floats, log_z_a: Floats, log_z_b: Floats, log_weight: Floats, source: str = "draws"
+    log_density: Floats,
+    log_z_a: Floats,
+    log_z_b: Floats,
+    log_weight: Floats,
+    source: str = "draws",
+    log_z: Quantity | float | None = None,
 ) -> Quantity:
     """Return I(a; b) = log Z + ⟨log_density − log Z(a) − log Z(b)⟩ in nats from draws of q and their weights, all (n,).
 
@@ -29,10 +35,10 @@ def weighted_mutual_information(
     Parameters
     ----------
     log_density : −βH(a, b). log_z_a, log_z_b : log Σ_b exp(−βH) at the draw's a, log Σ_a exp(−βH) at its b.
-    log_weight : −βH − log q.
+    log_weight : −βH − log q. log_z : log Z if it is known from elsewhere.
     """
-    terms = log_density - log_z_a - log_z_b
-    return importance_log_z(log_weight, source) + weighted_mean(terms, log_weight, source)
+    terms = weighted_mean(log_density - log_z_a - log_z_b, log_weight, source)
+    return terms + (importance_log_z(log_weight, source) if log_z is None else log_z)
 
 
 def chain_mutual_information(
@@ -43,6 +49,18 @@ def chain_mutual_information(
     log Z is exact, or a `Quantity`; one from the same chain has the same source, and errors are taken together.
     """
     return mean_of(log_density - log_z_a - log_z_b, source) + log_z
+
+
+def bracketed(lower: Quantity, upper: Quantity) -> Quantity:
+    """Return the middle of a lower and an upper bound, half of their distance a systematic error.
+
+    Not reliable if the lower bound is 5 σ above the upper one: the states that made the bounds are not those of p.
+    """
+    gap = (upper - lower).estimate()
+    middle = 0.5 * (lower + upper)
+    crossed = ("the lower bound is above the upper one: the states are not those of the target",)
+    reasons = middle.reasons + (crossed if gap.value < -5 * gap.error else ())
+    return replace(middle, systematic=middle.systematic + max(gap.value, 0.0) / 2, reasons=reasons)
 
 
 def log_z_difference(log_ratio: Floats, source: str = "chain") -> Quantity:

@@ -163,6 +163,7 @@ def _part(influence: Floats, moves: Floats | None) -> Estimate:
         return Estimate(0.0, float(influence.std(ddof=1)) / math.sqrt(len(influence)))
     watched = influence if moves is None else moves
     if not np.any(influence):
-        why = reliability.stuck(reliability.longest_runs([watched]), influence.shape[1], 0.5)
+        unchanged = reliability.share_unchanged([watched], reliability.longest_run([watched]))
+        why = reliability.stuck(reliability.longest_runs([watched]), influence.shape[1], 0.5, unchanged)
         return Estimate(0.0, 0.0, n=influence.size, reliable=not why, why=why)
     return estimate_mean(influence, moves=moves)

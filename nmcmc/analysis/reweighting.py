@@ -29,7 +29,7 @@ def effective_states(energies: Floats, beta_step: float, values: Floats | None =
     w = _shares(energies, beta_step)
     number = _kish(w)
     if values is not None:
-        number = min(number, _carriers(w * (values - float(np.sum(w * values) / w.sum()))))
+        number = min(number, carriers(w * (values - float(np.sum(w * values) / w.sum()))))
     return _independent(energies, number)
 
 
@@ -40,7 +40,7 @@ def _independent(energies: Floats, number: float) -> float:
     return number / (2 * max(tau, 0.5) if math.isfinite(tau) else 1.0)
 
 
-def _carriers(terms: Floats) -> float:
+def carriers(terms: Floats) -> float:
     """Return the number of terms that carry the error: all of them if Gaussian, and where there is no error."""
     scale = float(np.abs(terms).max())
     return 3 * _kish((terms / scale) ** 2) if scale > 0 else float(terms.size)
@@ -75,7 +75,7 @@ def reweighted_function(
     """Return f(⟨a⟩, ⟨b⟩, …) at β + Δβ from a chain at β; arrays (n_chains, n_draws)."""
     quantity = function_of(function, [reweighted(values, energies, beta_step) for values in values_list])
     if not quantity.reasons:
-        n = min(_independent(checked_values(energies), _carriers(terms)) for terms in quantity.influences.values())
+        n = min(_independent(checked_values(energies), carriers(terms)) for terms in quantity.influences.values())
         quantity = replace(quantity, reasons=_reasons(n))
     return quantity.estimate()
 

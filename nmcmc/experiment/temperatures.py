@@ -20,6 +20,8 @@ from nmcmc.updates.run import random_start, run, segments, warm_up
 from nmcmc.updates.swendsen_wang import SwendsenWang
 
 N_CHAINS, WARMUP, SHORTEST = 8, 200, 500
+APART = 10
+"""Updates from one state to the next where states are what is wanted, not series."""
 _SEGMENT = 100
 Watched = Mapping[str, Callable[[Spins], Floats]]
 """Name → function of spins (batch, n_spins) that returns (batch,)."""
@@ -70,7 +72,7 @@ def chains_along(
     n_draws = max(SHORTEST, n_samples // (panels * N_CHAINS))
     hot = energy(random_start(n_draws * N_CHAINS, energy.n_spins, rng.child("hot")))
     if not clusters_serve(energy):
-        watched: Watched = {"energy": energy, "spins": _fingerprint(energy.n_spins)}
+        watched: Watched = {"energy": energy, "spins": fingerprint(energy.n_spins)}
         series = _tempered(energy, betas[1:], _tempering_draws(n_samples), rng.child("ladders"), watched, advance)
         colder = [series["energy"][:, k] for k in range(panels)]
         return Temperatures([hot, *colder], ["beta = 0"] + ["ladders"] * panels, {"ladders": series["spins"][:, -1]})
@@ -90,7 +92,7 @@ def chain_at(
 ) -> tuple[Mapping[str, Floats], Floats]:
     """Return observables of chains at the last β, (N_CHAINS, n_draws), and what changes when a spin moves."""
     energy = pairwise_energy(target)
-    watched = {**observables, "spins": _fingerprint(energy.n_spins)}
+    watched = {**observables, "spins": fingerprint(energy.n_spins)}
     if clusters_serve(energy):
         series = run(
             SwendsenWang(target),
@@ -104,6 +106,26 @@ def chain_at(
     cold = _tempered(energy, betas[1:], _tempering_draws(n_samples), rng, watched, lambda: None, last=True)
     series = {name: values[:, -1] for name, values in cold.items()}
     return series, series["spins"]
+
+
+def states_at(target: Boltzmann, betas: Floats, n_samples: int, rng: Rng) -> Spins:
+    """Return states of the last β far apart in their chains, int8 (N_CHAINS, n_samples // N_CHAINS, n_spins)."""
+    energy, update, rungs = pairwise_energy(target), _mixing(target, betas), len(betas) - 1
+    if clusters_serve(energy):
+        rungs = 1
+    start = random_start(N_CHAINS * rungs, energy.n_spins, rng.child("start"))
+    state = warm_up(update, update.init(start), 5 * WARMUP, rng.child("warmup"))
+    pieces, stream = [], rng.child("draws")
+    for _ in range(n_samples // N_CHAINS):
+        state = warm_up(update, state, APART, stream)
+        pieces.append(state.spins[rungs - 1 :: rungs])
+    return np.stack(pieces, axis=1)
+
+
+def _mixing(target: Boltzmann, betas: Floats) -> Any:
+    """Return Swendsen–Wang where it mixes, or parallel tempering along the β from the second one on."""
+    energy = pairwise_energy(target)
+    return SwendsenWang(target) if clusters_serve(energy) else ParallelTempering(energy, betas[1:], sweeps=2)
 
 
 def _tempering_draws(n_samples: int) -> int:
@@ -137,14 +159,14 @@ def _tempered(
 
 def _chain(update: Any, energy: Any, n_draws: int, start: Spins, rng: Rng) -> tuple[Mapping[str, Floats], Spins]:
     """Return series along chains that go on from the temperature before, and where they end."""
-    watched = {"energy": energy, "spins": _fingerprint(energy.n_spins)}
+    watched = {"energy": energy, "spins": fingerprint(energy.n_spins)}
     chain = run(update, n_draws, rng, observables=watched, start=start, warmup=WARMUP, thin=n_draws)
     if chain.spins is None:
         raise RuntimeError("the chain kept no configurations")
     return chain.series, np.ascontiguousarray(chain.spins[:, -1])
 
 
-def _fingerprint(n_spins: int) -> Callable[[Spins], Floats]:
+def fingerprint(n_spins: int) -> Callable[[Spins], Floats]:
     """Return spins → Σ_i a_i s_i with fixed random a_i: two configurations that differ have different sums."""
     numbers = Rng(1).child("fingerprint").generator.standard_normal(n_spins)
     return lambda spins: spins @ numbers

@@ -6,6 +6,7 @@ from sticky import assert_calibrated, sticky
 
 from nmcmc.analysis import information
 from nmcmc.analysis.free_energy import reciprocal_log_z
+from nmcmc.analysis.quantity import Quantity
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.exact import information as exact
 from nmcmc.exact.elimination import log_z_given
@@ -52,6 +53,27 @@ def test_chains_are_calibrated_with_an_exact_and_a_measured_log_z(part):
         measured.append(information.chain_mutual_information(*values, own).estimate())
     assert_calibrated(known, expected)
     assert_calibrated(measured, expected)
+
+
+def test_weighted_draws_take_a_log_z_that_is_known(part):
+    log_z_a, log_z_b, expected = part
+    index = np.random.default_rng(7).choice(2**16, 100_000, p=Q)
+    values = -BETA * H[index], log_z_a[index], log_z_b[index], LOG_WEIGHT[index]
+    log_z = enumerate_system(ENERGY, BETA).log_z
+    assert abs(information.weighted_mutual_information(*values, log_z=log_z).estimate().deviation(expected)) < 5
+    wrong = information.weighted_mutual_information(*values, log_z=1.03 * log_z).estimate()
+    assert abs(wrong.deviation(expected)) > 5
+
+
+def test_a_bracket_is_its_middle_and_half_its_width_unless_its_ends_are_crossed():
+    noise = np.random.default_rng(8).normal(size=400)
+    least, most = (Quantity(value, {"draws": noise - noise.mean()}) for value in (1.0, 1.4))
+    found = information.bracketed(least, most).estimate()
+    assert (found.value, found.reliable) == (pytest.approx(1.2), True)
+    assert found.error == pytest.approx(np.hypot(0.2, least.estimate().error))
+    crossed = information.bracketed(most, least).estimate()
+    assert not crossed.reliable
+    assert "above the upper one" in crossed.why
 
 
 def test_a_wrong_beta_is_found(part):
