@@ -3,11 +3,12 @@
 Curie–Weiss of 50, 200 and 800 spins against the sum over magnetisations, Sherrington–Kirkpatrick (SK) of 20 spins
 against enumeration; --only sk-50, sk-100, sk-200 against the net of two levels, as in the publication: Biazzo (2023),
 arXiv:2302.08347. relative_error is (F_q − F)/|F|, or its distance from F_q of SK_2RSB; log_z is measured by importance
-sampling besides. All nets of an instance get the same β and draws per step in one run from the smallest β to the largest, and for
-20 spins the same steps, for more no more time than SK_1RSB; "-long" has three times the steps, "-random" starts at
-random. The Curie–Weiss nets have exact F_q; others are measured from fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). Every piece (a net of an instance) leaves a file in
---parts, so that an interrupted run goes on; without --only the groups curie-weiss and sk-20 run, some 15 minutes of one
-core, most of them for MADE of 200 spins.
+sampling besides. All nets of an instance get the same β and draws per step in one run from the smallest β to the
+largest; for 20 spins the same steps, for more spins no more time than SK_1RSB gets (but for the cavity at 50). "-long"
+has three times the steps, "-random" starts at random. The Curie–Weiss nets have exact F_q; others are measured from
+fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). Every piece (a net of an instance) leaves a file in --parts, so that an
+interrupted run goes on; without --only the groups curie-weiss and sk-20 run, some 15 minutes of one core, most of them
+for MADE of 200 spins.
 """
 
 import json

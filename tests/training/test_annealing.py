@@ -37,6 +37,20 @@ def test_each_beta_goes_on_from_the_one_before():
         assert torch.equal(a, b)
 
 
+def test_a_gentle_run_moves_a_close_sampler_less():
+    # After one step of Adam every weight has moved by the rate.
+    ends = {}
+    for gentle in (False, True):
+        run = brisk((0.1,), steps=1, learning_rate=0.01, gentle=gentle)
+        start = ReplicaSampler(ENERGY, 0.1, levels=0)
+        (end,) = train_along(start, Boltzmann(ENERGY, 0.1), partial(reverse_kl, batch=50), run, Rng(1), at_beta)
+        ends[gentle] = float((end.linear - start.linear).detach().abs().max())
+    draw = ReplicaSampler(ENERGY, 0.1, levels=0).sample(5000, Rng(2))
+    spread = float((Boltzmann(ENERGY, 0.1).log_density(draw.spins) - draw.log_prob).std())
+    assert spread < 0.1
+    assert ends[True] == pytest.approx(ends[False] * spread, rel=0.1)
+
+
 @pytest.mark.parametrize("betas", [(), (0.5, 0.5), (0.5, 0.4)])
 def test_betas_must_rise(betas):
     with pytest.raises(ValueError, match="each above the one before"):
