@@ -129,9 +129,8 @@ def mean_field():
     options, instances = whole["options"], max(m["instances"] for m in means.values())
     text = (
         f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances, beyond 20 spins "
-        f"from F_q of SK_2RSB, and, after the semicolon, ess_fraction, {options['steps']} steps of "
-        f"{options['batch']} draws at each of 8 β "
-        f"({where(whole)})."
+        f"from F_q of SK_2RSB, and, after the semicolon, ess_fraction; {options['batch']} draws per step; seconds of one "
+        f"core per net and instance, over all β ({where(whole)})."
     )
     return "\n".join([*rows, "", text])
 
