@@ -17,6 +17,8 @@ from nmcmc.samplers.partial_fields import FieldSampler
 
 logsigmoid = nn.functional.logsigmoid
 Array: TypeAlias = NDArray[np.float32]
+SUMS = 8
+"""Sums that a gradient is made of: as many threads can work on it."""
 
 
 class ReplicaSampler(FieldSampler):
@@ -88,21 +90,23 @@ class ReplicaSampler(FieldSampler):
     def gradient(self, spins: Tensor, factors: Tensor) -> tuple[Tensor, ...]:
         """Return the gradient of Σ_b factors_b log q(s_b) for every parameter, compiled, on a CPU.
 
-        Slices of rows are summed in their order, so that it does not depend on the number of threads.
+        Slices of rows are dealt out to a fixed number of sums: it does not depend on the number of threads.
         """
         from nmcmc.kernels import partial_fields as kernel
 
         system, weights = self._arrays()
         rows, given = kernel.GRADIENT_ROWS, spins.to(torch.int8).numpy()
-        parts = np.zeros((-(-len(given) // rows), *weights.shape), np.float32)
-        by_row = factors.to(torch.float32).numpy()
+        parts, by_row = np.zeros((SUMS, *weights.shape), np.float32), factors.to(torch.float32).numpy()
 
         def work(start: int, stop: int) -> None:
-            for k in range(start, stop):
-                here = slice(k * rows, (k + 1) * rows)
-                kernel.gradient_replica(given[here], by_row[here], *system, weights, parts[k])
+            piece = np.zeros_like(weights)
+            for part in range(start, stop):
+                for first in range(part * rows, len(given), SUMS * rows):
+                    here = slice(first, first + rows)
+                    kernel.gradient_replica(given[here], by_row[here], *system, weights, piece)
+                    parts[part] += piece
 
-        for_chunks(work, len(parts))
+        for_chunks(work, SUMS)
         found = self._scale(torch.from_numpy(parts.sum(axis=0)))
         pairs, levels = found[:, : self.linear.numel()], found[1:-1].reshape(self.levels + 1, 3, -1)
         shifts, slopes, sums = (levels[:, k, : self.linear.numel()] for k in range(3))
