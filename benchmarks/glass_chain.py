@@ -16,12 +16,11 @@ import json
 import math
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from mean_field import GLASS_RATES, LADDER, SK_NETS
+from mean_field import GLASS_STEPS, SK_NETS, glass_samplers
 from record import note, parser, record
 
 from nmcmc.analysis import importance
@@ -31,9 +30,6 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import sherrington_kirkpatrick
 from nmcmc.exact.known import exact_values
 from nmcmc.random import Rng
-from nmcmc.samplers.store import at_beta
-from nmcmc.training.annealing import brisk, train_along
-from nmcmc.training.objectives import reverse_kl
 from nmcmc.types import Estimate
 from nmcmc.updates.compose import Cycle
 from nmcmc.updates.independence import Independence
@@ -89,11 +85,8 @@ def trained(energy, net, args):
     """Return {β: (sampler, processor time of its training from the first β on)} for `BETAS`."""
     if net == "cavity-start":
         return {beta: (SK_NETS["cavity"](energy, beta), 0.0) for beta in BETAS}
-    plan = brisk(LADDER, steps=args.steps, learning_rate=args.rate)
-    rng, found = Rng(args.seed).child("train", net), {}
-    began, objective = time.process_time(), partial(reverse_kl, batch=args.batch)
-    start, target = SK_NETS[net](energy, LADDER[0]), Boltzmann(energy, LADDER[0])
-    for sampler in train_along(start, target, objective, plan, rng, at_beta):
+    rng, found, began = Rng(args.seed).child("train", net), {}, time.process_time()
+    for sampler in glass_samplers(energy, net, rng, args.batch, args.steps):
         if sampler.beta in BETAS:
             found[sampler.beta] = sampler, time.process_time() - began
     return found
@@ -237,11 +230,10 @@ def agreement_of(rows):
 
 def main():
     options = parser(__doc__)
-    options.add_argument("--n-spins", type=int, default=100, choices=sorted(GLASS_RATES))
+    options.add_argument("--n-spins", type=int, default=100, choices=sorted(GLASS_STEPS))
     options.add_argument("--instances", type=int, nargs="+", default=[1, 2, 3], help="seeds of the couplings")
     options.add_argument("--nets", nargs="+", choices=NETS, default=["SK_1RSB", "cavity", "cavity-start"])
-    options.add_argument("--rate", type=float, help="learning rate (default: that of mean_field.py for the size)")
-    options.add_argument("--steps", type=int, default=100, help="training steps at each beta (default 100)")
+    options.add_argument("--steps", type=int, help="steps of SK_1RSB at each beta (default: those of mean_field.py)")
     options.add_argument("--batch", type=int, default=300, help="draws per training step (default 300)")
     options.add_argument("--chains", type=int, default=16, help="chains or ladders, a multiple of 4 (default 16)")
     options.add_argument("--draws", type=int, default=6000, help="updates of each chain (default 6000)")
@@ -257,7 +249,6 @@ def main():
         args.draws, args.mixed_draws, args.fresh = 2000, 1000, 10_000
     if args.chains < 4 or args.chains % 4:
         options.error(f"--chains is {args.chains}; half of them start elsewhere, in pairs: give a multiple of 4")
-    args.rate = args.rate or GLASS_RATES[args.n_spins]
     torch.set_num_threads(1)
     rows = [r for instance in args.instances for r in kept_rows(instance, args)]
     del args.parts  # where pieces were kept says nothing about the result

@@ -135,21 +135,27 @@ def made_net(n, args):
     return rows
 
 
-def sk_net(n, instance, net, args):
-    """Train one net on one instance along β, and measure it at SK_BETAS."""
-    energy, name = sherrington_kirkpatrick(n, instance), net.split("-long")[0].split("-random")[0]
-    start, rng, at = SK_NETS[name](energy, LADDER[0]), Rng(args.seed).child(net, n, instance), at_beta
+def glass_samplers(energy, net, rng, batch, steps=None):
+    """Yield a net trained along β at each β of LADDER; ``steps`` of SK_1RSB, by default those of the size."""
+    n, name, at = energy.n_spins, net.split("-long")[0].split("-random")[0], at_beta
+    start = SK_NETS[name](energy, LADDER[0])
     if net.endswith("-random"):
         start_at_random(start, rng.child("start"))
-    elif net in RESPONDING:
+    elif name in RESPONDING:
         start_at_response(start)
         at = follow_response
     share = 1 if n == 20 else NET_STEPS.get(name, 1)
-    steps = (args.steps or GLASS_STEPS[n]) * share * (3 if net.endswith("-long") else 1)
+    steps = (steps or GLASS_STEPS[n]) * share * (3 if net.endswith("-long") else 1)
     rate = min(GLASS_RATES[20], GLASS_RATES[n] * NET_RATES.get(name, 1))
     plan = brisk(LADDER, steps=max(1, round(steps)), learning_rate=rate, gentle=True)
-    rows, objective = [], partial(reverse_kl, batch=args.batch)
-    for sampler in train_along(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at):
+    target, objective = Boltzmann(energy, LADDER[0]), partial(reverse_kl, batch=batch)
+    yield from train_along(start, target, objective, plan, rng.child("steps"), at)
+
+
+def sk_net(n, instance, net, args):
+    """Train one net on one instance along β, and measure it at SK_BETAS."""
+    energy, rng, rows = sherrington_kirkpatrick(n, instance), Rng(args.seed).child(net, n, instance), []
+    for sampler in glass_samplers(energy, net, rng, args.batch, args.steps):
         if sampler.beta in SK_BETAS:
             target = Boltzmann(energy, sampler.beta)
             exact = exact_values(energy, sampler.beta).get("log_z")
