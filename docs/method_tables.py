@@ -166,8 +166,8 @@ def glass_chain():
     options = whole["options"]
     text = (
         f"SK of {options['n_spins']} spins, least … largest of instances {', '.join(map(str, options['instances']))}; "
-        f"training as in the table above, up to this β; an update of Metropolis is {options['sweeps']} sweeps, after a neural one "
-        f"{options['mixed_sweeps']}, before an exchange {options['exchange_sweeps']}; one thread"
+        f"training as in the table above, up to this β; an update of Metropolis is {options['sweeps']} sweeps, after a "
+        f"neural one {options['mixed_sweeps']}, before an exchange {options['exchange_sweeps']}; one thread"
     )
     return "\n".join([*rows, "", f"{text} ({where(whole)})."])
 
