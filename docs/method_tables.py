@@ -129,8 +129,8 @@ def mean_field():
     options, instances = whole["options"], max(m["instances"] for m in means.values())
     text = (
         f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances, beyond 20 spins "
-        f"from F_q of SK_2RSB, and, after the semicolon, ess_fraction; {options['batch']} draws per step; seconds of one "
-        f"core per net and instance, over all β ({where(whole)})."
+        f"from F_q of SK_2RSB, and, after the semicolon, ess_fraction; {options['batch']} draws per step; seconds of "
+        f"one core per net and instance, over all β ({where(whole)})."
     )
     return "\n".join([*rows, "", text])
 
