@@ -128,7 +128,7 @@ def made_net(n, args):
     start_at_fields(start)
     rows, objective = [], partial(reverse_kl, batch=1000)
     ladder = CW_LADDER if n < 100 else sorted({*CW_LADDER, *BETWEEN})
-    plan = brisk(ladder, steps=100 * (8 if n < 100 else 16), learning_rate=0.001, gentle=True)
+    plan = brisk(ladder, steps=100 * (8 if n < 100 else 16), learning_rate=0.001)
     for sampler in train_along(start, Boltzmann(start.energy, 0.5), objective, plan, Rng(args.seed).child(n), at_beta):
         if sampler.beta in CURIE_WEISS_BETAS:
             rows.append(curie_weiss_row(sampler, n, sampler.beta, "MADE", args, False))
