@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias, cast
+
 import numpy as np
 import torch
 
@@ -11,6 +13,7 @@ from nmcmc.samplers.sk import ReplicaSampler
 from nmcmc.samplers.store import at_beta
 from nmcmc.types import Floats
 
+Responding: TypeAlias = ReplicaSampler | OneLayerSampler
 LEAST_STIFFNESS = 0.15
 """Smallest eigenvalue of 1 + β² Σ J² − βJ down to which linear response is believed."""
 GRID = 32
@@ -68,14 +71,15 @@ def start_at_response(sampler: FieldSampler) -> None:
 
 
 @torch.no_grad()
-def follow_response(sampler: FieldSampler, beta: float) -> FieldSampler:
+def follow_response(sampler: Responding, beta: float) -> Responding:
     """Return the sampler at another β: the same weights, changed as `start_at_response` is.
 
     Raises
     ------
     TypeError : as `start_at_response`.
     """
-    before, after, moved = _expected(sampler, sampler.beta), _expected(sampler, beta), at_beta(sampler, beta)
+    before, after = _expected(sampler, sampler.beta), _expected(sampler, beta)
+    moved = cast(Responding, at_beta(sampler, beta))
     for name, value in after.items():
         moved.get_parameter(name).add_(value - before[name])
     return moved
