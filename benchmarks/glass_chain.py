@@ -12,7 +12,6 @@ up to 24 spins). log_coverage is the log of the share of p that the net covers, 
 instance leaves a file in --parts, so that an interrupted run goes on.
 """
 
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mean_field import GLASS_STEPS, SK_NETS, glass_samplers
-from record import note, parser, record
+from record import kept_rows, note, parser, record
 
 from nmcmc.analysis import importance
 from nmcmc.analysis.autocorrelation import estimate_mean
@@ -197,22 +196,21 @@ def instance_rows(n, instance, args):
     return [{"system": "sk", "instance": instance} | r for r in rows]
 
 
-def kept_rows(instance, args):
-    """Return the rows of an instance, from its file if there is one of the same settings."""
-    settings = {key: value for key, value in vars(args).items() if key not in ("instances", "parts", "json", "quick")}
-    path = args.parts / f"glass-{args.n_spins}-{instance}.json"
-    if path.exists() and not args.quick:
-        kept = json.loads(path.read_text())
-        if kept["settings"] == settings:
-            return kept["rows"]
+def told_rows(instance, args):
+    """Return the rows of an instance, and tell of each."""
     rows = instance_rows(args.n_spins, instance, args)
     for r in rows:
         name = r["method"] if r["net"] is None else f"{r['method']}, {r['net']}"
         note(f"{instance}, β = {r['beta']}, {name}: τ {r['tau_energy']}, {r['tau_overlap']} {r['why']}")
-    if not args.quick:
-        args.parts.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"settings": settings, "rows": rows}))
     return rows
+
+
+def rows_of(instance, args):
+    """Return the rows of an instance, kept in a file."""
+    settings = {key: value for key, value in vars(args).items() if key not in ("instances", "parts", "json", "quick")}
+    return kept_rows(
+        args.parts / f"glass-{args.n_spins}-{instance}.json", settings, lambda: told_rows(instance, args), args
+    )
 
 
 def agreement_of(rows):
@@ -250,7 +248,7 @@ def main():
     if args.chains < 4 or args.chains % 4:
         options.error(f"--chains is {args.chains}; half of them start elsewhere, in pairs: give a multiple of 4")
     torch.set_num_threads(1)
-    rows = [r for instance in args.instances for r in kept_rows(instance, args)]
+    rows = [r for instance in args.instances for r in rows_of(instance, args)]
     del args.parts  # where pieces were kept says nothing about the result
     record("glass_chain", {"rows": rows, "agreement": agreement_of(rows), "betas": TEMPERING, "threads": 1}, args)
 

@@ -11,14 +11,13 @@ interrupted run goes on; without --only the groups curie-weiss and sk-20 run, so
 for MADE of 200 spins.
 """
 
-import json
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from record import note, parser, record
+from record import kept_rows, note, parser, record
 
 from nmcmc.analysis import importance
 from nmcmc.energies.boltzmann import Boltzmann
@@ -189,26 +188,22 @@ def pieces(args):
                     yield f"sk-{n}-{instance}-{net}", partial(sk_net, n, instance, net, args)
 
 
-def rows_of(name, work, args):
-    """Return the rows of a piece, from its file if there is one of the same settings."""
-    settings = {key: getattr(args, key) for key in ("seed", "draws", "iterations")}
-    if name.startswith("sk"):
-        plans = LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES
-        settings |= json.loads(json.dumps({"steps": args.steps, "batch": args.batch, "plans": plans}))
-    path = args.parts / f"{name}.json"
-    if path.exists() and not args.quick:
-        kept = json.loads(path.read_text())
-        if kept["settings"] == settings:
-            return kept["rows"]
+def timed_rows(name, work):
+    """Return rows with the processor time of them all, and tell what was found."""
     began = time.process_time()
     rows = work()
     seconds = time.process_time() - began
-    rows = [row | {"seconds": seconds} for row in rows]
     note(f"{name}: {seconds:.1f} s, ess {', '.join(format(row['ess_fraction'], '.4f') for row in rows)}")
-    if not args.quick:
-        args.parts.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"settings": settings, "rows": rows}))
-    return rows
+    return [row | {"seconds": seconds} for row in rows]
+
+
+def rows_of(name, work, args):
+    """Return the rows of a piece, kept in a file."""
+    settings = {key: getattr(args, key) for key in ("seed", "draws", "iterations")}
+    if name.startswith("sk"):
+        plans = LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES
+        settings |= {"steps": args.steps, "batch": args.batch, "plans": plans}
+    return kept_rows(args.parts / f"{name}.json", settings, lambda: timed_rows(name, work), args)
 
 
 def with_distances(rows):

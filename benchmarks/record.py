@@ -12,6 +12,8 @@ from pathlib import Path
 
 import figures
 
+from nmcmc.atomic import atomic
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nmcmc", "numpy", "numba", "llvmlite", "torch")
 
@@ -58,6 +60,20 @@ def record(name, result, args, packages=()):
         for key, value in result.items():
             print(f"{key}: {json.dumps(value)}")
     return whole
+
+
+def kept_rows(path, settings, work, args):
+    """Return the rows of a piece of work, from its file if it has the same settings; a quick run keeps none."""
+    settings = json.loads(json.dumps(settings))
+    if path.exists() and not args.quick:
+        kept = json.loads(path.read_text())
+        if kept["settings"] == settings:
+            return kept["rows"]
+    rows = work()
+    if not args.quick:
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps({"settings": settings, "rows": rows}))
+    return rows
 
 
 def note(message):

@@ -134,6 +134,21 @@ def where_less(typing_context, a, b, yes, no):
 
 
 @intrinsic
+def nearest(typing_context, a):
+    """Return the whole numbers nearest to a vector of floats or doubles."""
+    if not _is_real(a):
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        kind = context.get_value_type(a)
+        name = f"llvm.nearbyint.v{a.width}f{a.element.bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name)
+        return builder.call(function, arguments)
+
+    return a(a), codegen
+
+
+@intrinsic
 def prefetch(typing_context, array, i, j):
     """Start loading array[i, j] into the cache; i, j not negative."""
     if not isinstance(array, types.Array) or array.ndim != 2:
@@ -201,7 +216,7 @@ minimum, maximum = _selection("<"), _selection(">")
 
 
 if nb.config.DISABLE_JIT:
-    minimum, maximum = np.minimum, np.maximum
+    minimum, maximum, nearest = np.minimum, np.maximum, np.rint
 
     def prefetch(array, i, j):
         """Start loading array[i, j] into the cache."""

@@ -5,10 +5,10 @@ import math
 import numba as nb
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 
-from nmcmc.kernels.simd import kind_in, maximum, minimum, pointer_into, splat, vector32, vector64, where_less
+from nmcmc.kernels.simd import kind_in, maximum, minimum, nearest, pointer_into, splat, vector32, vector64, where_less
 
 TAYLOR = 1 / np.cumprod([1.0, *range(1, 13)])
 ARTANH = 2 / np.arange(1.0, 31.0, 2.0)
@@ -27,22 +27,6 @@ def widen(typing_context, array, index):
         return builder.fpext(builder.load(pointer, align=4), context.get_value_type(vector64))
 
     return vector64(array, types.intp), codegen
-
-
-@intrinsic
-def nearest(typing_context, a):
-    """Return the whole numbers nearest to a vector of doubles."""
-    if a != vector64:
-        return None
-
-    def codegen(context, builder, signature, arguments):
-        kind = context.get_value_type(vector64)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind]), f"llvm.nearbyint.v{vector64.width}f64"
-        )
-        return builder.call(function, arguments)
-
-    return a(a), codegen
 
 
 @intrinsic
@@ -68,7 +52,6 @@ def times_power_of_two(typing_context, a, k):
 
 
 if nb.config.DISABLE_JIT:
-    nearest = np.rint
 
     def widen(array, index):
         """Return the eight doubles of the floats that start at a flat index of a contiguous 1-D float32 array."""

@@ -6,28 +6,12 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from nmcmc.kernels.simd import maximum, minimum, splat, vector32, where_less
+from nmcmc.kernels.simd import maximum, minimum, nearest, splat, vector32, where_less
 
 LOG2_E, LOG_2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
 TAYLOR = (1 / np.cumprod([1.0, *range(1, 8)])).astype(np.float32)
 ARTANH = (2 / np.arange(1.0, 15.0, 2.0)).astype(np.float32)
 ZERO, ONE, TWO, LEAST = np.float32(0), np.float32(1), np.float32(2), np.float32(-87)
-
-
-@intrinsic
-def nearest(typing_context, a):
-    """Return the whole numbers nearest to a vector of floats."""
-    if a != vector32:
-        return None
-
-    def codegen(context, builder, signature, arguments):
-        kind = context.get_value_type(vector32)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind]), f"llvm.nearbyint.v{vector32.width}f32"
-        )
-        return builder.call(function, arguments)
-
-    return a(a), codegen
 
 
 @intrinsic
@@ -61,7 +45,7 @@ def sum_of(typing_context, a):
 
 
 if nb.config.DISABLE_JIT:
-    nearest, sum_of = np.rint, np.sum
+    sum_of = np.sum
 
     def power_of_two(k):
         """Return 2^k for a vector of whole numbers from −126 to 127."""

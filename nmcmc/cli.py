@@ -106,7 +106,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="nmcmc", description="Neural Markov chain Monte Carlo for spin systems.", epilog=EPILOG, allow_abbrev=False
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _making(commands)
+    _measuring(commands)
+    _looking(commands)
+    return parser
 
+
+def _making(commands: Any) -> None:
+    """Add the commands that train samplers and run chains."""
     run = _command(commands, "run", _run, "train, draw, run a neural and a Wolff chain, compare; writes a folder")
     run.add_argument("config", nargs="?", type=Path, metavar="CONFIG.toml", help="settings; options override them")
     _settings(run, settings.RunConfig)
@@ -136,6 +143,9 @@ def _parser() -> argparse.ArgumentParser:
     _settings(baseline, settings.SystemConfig, settings.ChainConfig)
     _output(baseline, None, "chain file, .h5", resume=True)
 
+
+def _measuring(commands: Any) -> None:
+    """Add the commands that draw, or search, to measure something."""
     evaluate = _command(commands, "evaluate", _evaluate, "measure the quality of a stored sampler from fresh draws")
     _model(evaluate)
     evaluate.add_argument("--n-samples", type=whole_number, default=20_000, help="fresh draws (default 20000)")
@@ -181,6 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     text = "solution with its certificate, JSON (default FILE.solution.json in the current folder)"
     _output(optimize, None, text, resume=True, required=False)
 
+
+def _looking(commands: Any) -> None:
+    """Add the commands that look at files, at what is known, and at this installation."""
     models = _command(commands, "models", _models, "list the shipped models, their quality and what they cost")
     _output(models, None, "also write the JSON here", required=False)
 
@@ -209,7 +222,6 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = _command(commands, "doctor", _doctor, "print versions, threads, BLAS, threading of kernels, devices")
     _output(doctor, None, "also write the JSON here", required=False)
-    return parser
 
 
 def _command(commands: Any, name: str, job: Callable[[argparse.Namespace], Any], help: str) -> argparse.ArgumentParser:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tiny_kernels
 
-from nmcmc.kernels.simd import WIDTH, lanes, load, maximum, minimum, prefetch, splat, store, where_less
-from nmcmc.kernels.simd_double import exp, log1p, log_cosh, log_sigmoid, nearest, tanh, times_power_of_two, widen
+from nmcmc.kernels.simd import WIDTH, lanes, load, maximum, minimum, nearest, prefetch, splat, store, where_less
+from nmcmc.kernels.simd_double import exp, log1p, log_cosh, log_sigmoid, tanh, times_power_of_two, widen
 
 TYPES = [np.float32, np.float64]
 
