@@ -67,7 +67,7 @@ def main():
     options = parser(__doc__)
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--batch", type=int, default=2048)
-    options.add_argument("--repeats", type=int, default=15)
+    options.add_argument("--repeats", type=int, default=31)
     args = options.parse_args()
     if args.quick:
         args.batch, args.repeats = 128, 2
