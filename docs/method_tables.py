@@ -113,29 +113,51 @@ def mutual_information():
 def mean_field():
     """Return errors of the free energy, Curie–Weiss beside the published ones, and SK of 20 spins with ess."""
     whole = load("mean_field")
-    means = {(m["system"], m["n"], m["net"], m["beta"]): m for m in whole["result"]["means"]}
+    means = _means(whole)
     known = {(r["n"], r["net"], r["beta"]): r.get("published") for r in whole["result"]["rows"]}
     betas = sorted({beta for system, *_, beta in means if system == "curie-weiss"})
-    rows = [f"| Curie–Weiss | {' | '.join(f'β = {beta:g}' for beta in betas)} |", "|---" * (len(betas) + 1) + "|"]
+    rows = [
+        f"| Curie–Weiss | {' | '.join(f'β = {beta:g}' for beta in betas)} | seconds |",
+        "|---" * (len(betas) + 2) + "|",
+    ]
     for n, net in sorted({(n, net) for system, n, net, _ in means if system == "curie-weiss"}):
         cells = []
         for beta in betas:
             error, other = 1e4 * means["curie-weiss", n, net, beta]["relative_error"], known[n, net, beta]
             text = f"{error:.1e}" if abs(error) < 1e-3 else f"{error:.3g}"
             cells.append(text if other is None else f"{text} ({1e4 * other:.3g})")
-        rows.append(f"| {n}, {net} | {' | '.join(cells)} |")
-    for n in sorted({n for system, n, *_ in means if system == "sk"}):
-        rows += ["", *_glass_rows(n, whole["result"]["rows"], means)]
-    options, instances = whole["options"], max(m["instances"] for m in means.values())
-    text = (
-        f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances, beyond 20 spins "
-        f"from F_q of SK_2RSB, and, after the semicolon, ess_fraction; {options['batch']} draws per step; seconds of "
-        f"one core per net and instance, over all β ({where(whole)})."
+        rows.append(f"| {n}, {net} | {' | '.join(cells)} | {means['curie-weiss', n, net, betas[0]]['seconds']:.1f} |")
+    return "\n".join([*rows, "", *_glass_rows(whole, means), _mean_field_text(whole, means)])
+
+
+def mean_field_glasses():
+    """Return distances of the free energy of SK of more spins from that of SK_2RSB, with ess."""
+    whole = load("mean_field_glasses")
+    means = _means(whole)
+    return "\n".join([*_glass_rows(whole, means), _mean_field_text(whole, means)])
+
+
+def _means(whole):
+    return {(m["system"], m["n"], m["net"], m["beta"]): m for m in whole["result"]["means"]}
+
+
+def _mean_field_text(whole, means):
+    instances, batch = max(m["instances"] for m in means.values()), whole["options"]["batch"]
+    return (
+        f"10⁴ (F_q − F)/\\|F\\|, published values in brackets; of SK means over {instances} instances, beyond 20 "
+        f"spins from F_q of SK_2RSB, and, after the semicolon, ess_fraction; {batch} draws per step of "
+        f"SK; seconds of one core per net and instance, over all β ({where(whole)})."
     )
-    return "\n".join([*rows, "", text])
 
 
-def _glass_rows(n, rows, means):
+def _glass_rows(whole, means):
+    """Return the tables of SK, one of each size: distances, published ones in brackets, and ess_fraction."""
+    for n in sorted({n for system, n, *_ in means if system == "sk"}):
+        yield from _glass_rows_of(n, whole["result"]["rows"], means)
+        yield ""
+
+
+def _glass_rows_of(n, rows, means):
     """Return the table of SK of n spins: distances, published ones in brackets, and ess_fraction."""
     betas = sorted({beta for system, size, _, beta in means if (system, size) == ("sk", n)})
     yield f"| SK, {n} spins | {' | '.join(f'β = {beta:g}' for beta in betas)} | seconds |"
