@@ -7,8 +7,8 @@ sampling besides. All nets of an instance get the same β and draws per step in 
 largest; for 20 spins the same steps, for more spins no more time than SK_1RSB gets (but for the cavity at 50). "-long"
 has three times the steps, "-random" starts at random. The Curie–Weiss nets have exact F_q; others are measured from
 fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). Every piece (a net of an instance) leaves a file in --parts, so that an
-interrupted run goes on; without --only the groups curie-weiss and sk-20 run, some 15 minutes of one core, most of them
-for MADE of 200 spins.
+interrupted run goes on; without --only the groups curie-weiss and sk-20 run, and are kept in mean_field.json, those of
+larger glasses in mean_field_glasses.json.
 """
 
 import time
@@ -26,7 +26,7 @@ from nmcmc.energies.mean_field import CurieWeissEnergy
 from nmcmc.exact.known import exact_values
 from nmcmc.random import Rng
 from nmcmc.samplers.curie_weiss import ExactCurieWeissSampler, InfiniteCurieWeissSampler, SaddleCurieWeissSampler
-from nmcmc.samplers.made import MADESampler, start_at_fields
+from nmcmc.samplers.made import MADESampler, start_at_order
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, start_at_random
 from nmcmc.samplers.response import follow_response, start_at_response
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
@@ -35,7 +35,13 @@ from nmcmc.training.annealing import brisk, train_along
 from nmcmc.training.objectives import reverse_kl
 
 CURIE_WEISS_BETAS, SK_BETAS = (1.0, 1.1, 1.3, 1.5, 2.0), (0.5, 1.0, 1.5, 2.0)
-CW_LADDER, BETWEEN = (0.5, 0.75, *CURIE_WEISS_BETAS), (1.05, 1.15, 1.2, 1.4, 1.75)
+MADE_LADDERS = {50: (CURIE_WEISS_BETAS,), 200: ((1.0, 1.05, 1.1), (1.3,), (1.5,), (2.0,))}
+"""Where training follows β from one to the next. Two phases are hardly apart at β = 1.1; beyond, 200 spins get closer
+when they start at two phases anew."""
+MADE_PLANS = {
+    50: {"steps": 400, "learning_rate": 0.003, "rounds": 2},
+    200: {"steps": 250, "learning_rate": 0.005, "rounds": 3},
+}
 LADDER = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 PUBLISHED = {  # 10⁴ (F_q − F)/|F| at CURIE_WEISS_BETAS
     (50, "CW_N"): (0.000, 0.000, 0.001, 0.000, 0.002),
@@ -65,7 +71,8 @@ NET_RATES = {"one-parameter": 3, "one-layer": 3, "MADE_23": 2}
 """Rates of nets with fewer weights, for one of SK_1RSB, up to the rate of 20 spins."""
 RESPONDING = ("one-layer", "SK_RS", "SK_1RSB", "SK_2RSB")
 """The nets that start at linear response, and follow it from one β to the next."""
-GROUPS = ("curie-weiss", "sk-20", "sk-50", "sk-100", "sk-200")
+RECORDS = {"mean_field": ("curie-weiss", "sk-20"), "mean_field_glasses": ("sk-50", "sk-100", "sk-200")}
+"""The groups of each stored result."""
 
 
 def measured(sampler, target, n, rng, exact):
@@ -122,15 +129,15 @@ def saddle_net(n, kind, name, args):
 
 
 def made_net(n, args):
-    """Train the net of two hidden layers along β: larger batches and smaller rates than those of the glass."""
-    start = MADESampler(CurieWeissEnergy(n), 0.5, width=4 if n < 100 else 2, depth=2, rng=Rng(args.seed))
-    start_at_fields(start)
+    """Train the net of two hidden layers from two phases, with larger batches than those of the glass."""
     rows, objective = [], partial(reverse_kl, batch=1000)
-    ladder = CW_LADDER if n < 100 else sorted({*CW_LADDER, *BETWEEN})
-    plan = brisk(ladder, steps=100 * (8 if n < 100 else 16), learning_rate=0.001)
-    for sampler in train_along(start, Boltzmann(start.energy, 0.5), objective, plan, Rng(args.seed).child(n), at_beta):
-        if sampler.beta in CURIE_WEISS_BETAS:
-            rows.append(curie_weiss_row(sampler, n, sampler.beta, "MADE", args, False))
+    for ladder in MADE_LADDERS[n]:
+        start = MADESampler(CurieWeissEnergy(n), ladder[0], width=4 if n < 100 else 2, depth=2, rng=Rng(args.seed))
+        start_at_order(start)
+        plan, rng = brisk(ladder, gentle=True, **MADE_PLANS[n]), Rng(args.seed).child(n, str(ladder[0]))
+        for sampler in train_along(start, Boltzmann(start.energy, ladder[0]), objective, plan, rng, at_beta):
+            if sampler.beta in CURIE_WEISS_BETAS:
+                rows.append(curie_weiss_row(sampler, n, sampler.beta, "MADE", args, False))
     return rows
 
 
@@ -233,9 +240,19 @@ def summary_of(rows):
     return found
 
 
+def record_of(options, args):
+    """Return the name of the record that holds the groups of --only."""
+    for name, groups in RECORDS.items():
+        if set(args.only) <= set(groups):
+            return name
+    kept = "; ".join(f"{' '.join(groups)} in {name}.json" for name, groups in RECORDS.items())
+    return options.error(f"--only {' '.join(args.only)}: results are kept apart ({kept}); run them one after the other")
+
+
 def main():
     options = parser(__doc__)
-    options.add_argument("--only", nargs="+", choices=GROUPS, default=["curie-weiss", "sk-20"], help="groups to run")
+    groups = [group for together in RECORDS.values() for group in together]
+    options.add_argument("--only", nargs="+", choices=groups, default=list(RECORDS["mean_field"]), help="groups to run")
     options.add_argument("--instances", type=int, default=10, help="instances of SK of 20 spins (default 10)")
     options.add_argument("--large-instances", type=int, default=10, help="instances of larger SK (default 10)")
     options.add_argument("--steps", type=int, help="steps of SK_1RSB at each beta (default: by size, 100 to 1000)")
@@ -249,13 +266,14 @@ def main():
     )
     options.add_argument("--parts", type=Path, default=Path("mean-field-parts"), help="folder of finished pieces")
     args = options.parse_args()
+    name = record_of(options, args)
     if args.quick:
         args.instances, args.steps, args.draws = 1, 20, 10_000
     torch.set_num_threads(1)
     rows = with_distances([row for name, work in pieces(args) for row in rows_of(name, work, args)])
     del args.parts  # where pieces were kept says nothing about the result
-    missing = [group for group in GROUPS if group not in args.only]
-    record("mean_field", {"rows": rows, "means": summary_of(rows), "not_run": missing, "threads": 1}, args)
+    missing = [group for group in RECORDS[name] if group not in args.only]
+    record(name, {"rows": rows, "means": summary_of(rows), "not_run": missing, "threads": 1}, args)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ class TrainingConfig:
     seconds: float = setting(0.0, "training time, from which the number of steps is found by measuring; not by-level")
     learning_rate: float = setting(
         0.0,
-        "peak of the learning rate; 0: 0.01, beyond 32x32 spins 0.002 (block-local), or 0.0015 and 0.002 (by-level)",
+        "peak of the learning rate; 0: 0.01, beyond 32x32 spins 0.002 (block-local), 0.0015 and 0.002 (by-level), or "
+        "less the closer a net starts and the more spins it has (one-layer, sk-rs, sk-krsb)",
     )
     batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
     borders: int = setting(64, "borders per step and net (block-local, by-level)")

@@ -21,6 +21,7 @@ from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
 from nmcmc.samplers.pixelcnn import PixelCNNSampler
+from nmcmc.samplers.response import start_at_response
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.samplers.store import AnySampler
@@ -36,6 +37,8 @@ from nmcmc.updates.wolff import Wolff
 
 LONG_LINE = 64
 """Spins of the longest line whose net has the full width."""
+LARGEST_RESPONSE = 1024
+"""Spins of the largest system whose linear response is worth its N⁴ operations: some ten seconds."""
 
 
 def build_energy(config: SystemConfig) -> PairwiseEnergy:
@@ -128,7 +131,7 @@ PLAIN: dict[str, Callable[..., AnySampler]] = {
 
 
 def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rng: Rng) -> AnySampler:
-    """Return an untrained sampler.
+    """Return an untrained sampler; replica layers and one layer start at linear response, see `samplers.response`.
 
     Raises
     ------
@@ -139,9 +142,9 @@ def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rn
             f"sampler {config.sampler!r} is for the system 'curie-weiss'; use 'made', 'sk-krsb' or 'cavity'"
         )
     if config.sampler in PLAIN:
-        return PLAIN[config.sampler](energy, beta, rng=rng)
+        return _started(PLAIN[config.sampler](energy, beta, rng=rng))
     if config.sampler == "sk-krsb":
-        return ReplicaSampler(energy, beta, levels=config.levels, rng=rng)
+        return _started(ReplicaSampler(energy, beta, levels=config.levels, rng=rng))
     if config.sampler == "made":
         return MADESampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
     if config.sampler == "sparse":
@@ -156,6 +159,18 @@ def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rn
     groups = merged(partition(region_of(energy), config.leaf).lines)
     width = {group.region.key: _width(config.width, group.line.shape[1]) for group in groups}
     return HierarchicalSampler(energy, beta, leaf=config.leaf, width=width, depth=config.depth, rng=rng)
+
+
+def _started(sampler: AnySampler) -> AnySampler:
+    """Return the sampler, at linear response if it has such a start and the system is not too large."""
+    if starts_at_response(sampler):
+        start_at_response(cast("ReplicaSampler | OneLayerSampler", sampler))
+    return sampler
+
+
+def starts_at_response(sampler: AnySampler) -> bool:
+    """Return whether an untrained sampler of this kind and size starts at linear response."""
+    return isinstance(sampler, ReplicaSampler | OneLayerSampler) and sampler.n_spins <= LARGEST_RESPONSE
 
 
 def _width(width: int, n_line: int) -> int:

@@ -15,7 +15,14 @@ from tqdm import tqdm
 
 from nmcmc.config import SamplerConfig, SystemConfig, TrainingConfig, flat_fields, to_toml, value_of
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.experiment.build import build_objective, build_sampler, build_target, default_objective, pairwise_energy
+from nmcmc.experiment.build import (
+    build_objective,
+    build_sampler,
+    build_target,
+    default_objective,
+    pairwise_energy,
+    starts_at_response,
+)
 from nmcmc.experiment.growth import Growth
 from nmcmc.experiment.levels import LEVEL_STEPS, train_levels
 from nmcmc.experiment.options import Options
@@ -23,16 +30,20 @@ from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.store import AnySampler
+from nmcmc.training.annealing import spread
 from nmcmc.training.checkpoint import planned_steps
 from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
 from nmcmc.types import Floats
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """To be raised when the same settings come to give other weights; a job that another version began is refused."""
 DEFAULT_SECONDS, DEFAULT_RATE = 60.0, 0.01
 SMALL_SPINS, LARGE_RATE, STARTING_SHARE = 32 * 32, 0.002, 0.4
 """Block-local training of lattices of more spins than this has a smaller rate, and its nets start one after another
 within this share of the steps: with all of them at once, parts of the distribution are lost for good."""
+DENSE_SPINS = 50
+"""Nets that start at linear response, with weights for all pairs of more spins than this, have rates that fall as 1/N²;
+and as the standard deviation of ln w where that is below 1: Adam would soon undo such a start."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,7 @@ def _plan(job: TrainingJob, planned: int, rng: Rng) -> Plan:
     """Return how to train; the steps as planned before (0 if never), as given, or as fit into the time."""
     plan = Plan(
         steps=planned or job.training.steps or 1,
-        learning_rate=job.training.learning_rate or (LARGE_RATE if _staggers(job) else DEFAULT_RATE),
+        learning_rate=job.training.learning_rate or _usual_rate(job, rng.child("spread")),
         beta_start=_beta_start(job),
     )
     if planned or job.training.steps:
@@ -180,6 +191,14 @@ def _plan(job: TrainingJob, planned: int, rng: Rng) -> Plan:
     objective = build_objective(job.training, job.sampler, job.target, rng)
     seconds = job.training.seconds or DEFAULT_SECONDS
     return replace(plan, steps=steps_within(seconds, job.sampler, job.target, objective, plan, rng))
+
+
+def _usual_rate(job: TrainingJob, rng: Rng) -> float:
+    """Return the learning rate where none is given; the sampler of the job is not trained yet."""
+    if starts_at_response(job.sampler):
+        size = min(1.0, (DENSE_SPINS / job.sampler.n_spins) ** 2)
+        return DEFAULT_RATE * size * min(1.0, spread(job.sampler, job.target, rng))
+    return LARGE_RATE if _staggers(job) else DEFAULT_RATE
 
 
 def _staggers(job: TrainingJob) -> bool:

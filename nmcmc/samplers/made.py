@@ -14,7 +14,11 @@ from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
 from nmcmc.samplers.masked_net import MaskedNet
 from nmcmc.samplers.windows import Windows
-from nmcmc.types import Draw
+from nmcmc.types import Draw, Floats
+
+ITERATIONS, TOLERANCE = 10_000, 1e-12
+LINEAR = 4.0
+"""First layers see this part of what the last is to be the tanh of: tanh(4 tanh(y/4)) is within 0.014 of tanh y."""
 
 
 class MADESampler(AutoregressiveSampler):
@@ -80,16 +84,50 @@ class MADESampler(AutoregressiveSampler):
         return Draw(spins, self.net.draw(spins, sites[:, :0], sites, uniforms)[:, 0])
 
 
-@torch.no_grad()
-def start_at_fields(sampler: MADESampler) -> None:
-    """Let hidden unit g of spin i start at tanh(2^g (Σ_{j<i} J_ij s_j + h_i)), and deeper units at tanh of their own.
+def mean_field_order(energy: PairwiseEnergy, beta: float) -> Floats:
+    """Return m (n_spins,) with m_l = tanh β(h_l + Σ_k J_lk m_k), but never less than N^(−1/4) in size.
 
-    Where all couplings are alike, random weights must first unlearn that spins differ.
+    The solution is that nearest the leading eigenvector of J, along the fields. N^(−1/4) is the size of fluctuations
+    where N spins that all see each other begin to order.
     """
-    net, energy = sampler.net, sampler.energy
-    scales = 2.0 ** torch.arange(sampler.width, device=sampler.device)
-    couplings = torch.as_tensor(energy.coupling_matrix, dtype=torch.float32, device=sampler.device)
-    fields = torch.as_tensor(energy.fields, dtype=torch.float32, device=sampler.device)
-    net.first.copy_((scales[:, None] * couplings[:, None]).reshape(net.first.shape) * net.first_mask)
-    net.middle.copy_(torch.eye(net.middle.shape[1], device=sampler.device).expand_as(net.middle))
-    net.hidden_bias[0] = (fields[:, None] * scales).ravel()
+    couplings, fields = energy.coupling_matrix, energy.fields
+    lead = np.linalg.eigh(couplings)[1][:, -1]
+    sign = np.where(lead * (1 if fields @ lead >= 0 else -1) >= 0, 1.0, -1.0)
+    m = sign
+    for _ in range(ITERATIONS):
+        m, before = (m + np.tanh(beta * (fields + couplings @ m))) / 2, m
+        if np.abs(m - before).max() < TOLERANCE:
+            break
+    least: Floats = np.where(m == 0, sign, np.sign(m)) * np.maximum(np.abs(m), energy.n_spins**-0.25)
+    return least
+
+
+@torch.no_grad()
+def start_at_order(sampler: MADESampler) -> None:
+    """Let a net start at two phases ±m of the spins left: m of `mean_field_order` at the sampler's β.
+
+    With the partial fields x_il = h_l + Σ_{j<i} J_lj s_j the spins l after i are worth −Σ_l m_l x_il in the one phase
+    and as much in the other with the opposite sign. Hence their mean is m_l tanh y_i with y_i = β Σ_{l>i} m_l x_il, and
+
+        logit_i = 2β (x_ii + Σ_{l>i} J_il m_l tanh y_i).
+
+    The first hidden unit of spin i is tanh y_i, or nearly so if there is more than one layer. Others start at
+    tanh 2y_i, tanh 4y_i … with the weight 0. For Curie–Weiss this is CW_saddle; random weights would first have to
+    unlearn that spins differ.
+    """
+    net, energy, beta, n = sampler.net, sampler.energy, sampler.beta, sampler.n_spins
+    couplings, order = energy.coupling_matrix, mean_field_order(energy, beta)
+    after = np.triu(beta * order * np.ones((n, n)), 1)  # β m_l for l > i
+    scales = 2.0 ** np.arange(sampler.width) / (LINEAR if sampler.depth > 1 else 1)
+    last = np.zeros((n, n, sampler.width))
+    last[range(n), range(n), 0] = 2 * (after * couplings).sum(axis=1)
+    first = scales[:, None] * (after @ couplings)[:, None]
+    net.first.copy_(_as_tensor(first.reshape(net.first.shape)) * net.first_mask)
+    net.hidden_bias[0] = _as_tensor(((after @ energy.fields)[:, None] * scales).ravel())
+    net.middle.copy_(torch.eye(net.middle.shape[1]).expand_as(net.middle))
+    net.middle[-1:] *= LINEAR
+    net.last.copy_(_as_tensor(last.reshape(net.last.shape)))
+
+
+def _as_tensor(values: Floats) -> Tensor:
+    return torch.as_tensor(values, dtype=torch.float32)

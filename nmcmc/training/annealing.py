@@ -38,10 +38,13 @@ class Annealing:
     first: Plan
     others: Plan
     gentle: bool = False
+    rounds: int = 1
 
     def __post_init__(self) -> None:
         if not self.betas or any(b <= a for a, b in zip(self.betas, self.betas[1:], strict=False)):
             raise ValueError(f"betas are {self.betas}; give at least one, each above the one before")
+        if self.rounds < 1:
+            raise ValueError(f"rounds is {self.rounds}; give at least 1")
 
 
 def published() -> Annealing:
@@ -54,10 +57,12 @@ def published() -> Annealing:
     return Annealing(tuple(round(0.1 + 0.05 * k, 2) for k in range(39)), first, plan)
 
 
-def brisk(betas: Sequence[float], steps: int = 150, learning_rate: float = 0.01, *, gentle: bool = False) -> Annealing:
-    """Return a run of few steps at each β, whose rate is ten times that of `published` and falls to 0 at each β."""
+def brisk(
+    betas: Sequence[float], steps: int = 150, learning_rate: float = 0.01, *, gentle: bool = False, rounds: int = 1
+) -> Annealing:
+    """Return a run of few steps at each β, whose rate is ten times that of `published` and falls to 0 in each round."""
     plan = Plan(steps=steps, learning_rate=learning_rate, warmup=min(20, steps // 5 + 1), evaluate_every=0)
-    return Annealing(tuple(betas), plan, plan, gentle)
+    return Annealing(tuple(betas), plan, plan, gentle, rounds)
 
 
 def train_along(
@@ -73,7 +78,7 @@ def train_along(
     Parameters
     ----------
     sampler : where to start; it is not changed. target, objective : as in `loop.train`; β is that of the annealing.
-    rng : the k-th β uses ``rng.child("beta", k)`` and ``rng.child("spread", k)``.
+    rng : the k-th β uses ``rng.child("beta", k)`` and ``rng.child("spread", k)``, later rounds r their r-th children.
     at : (sampler, β) → a sampler at another β with the same weights, such as `samplers.store.at_beta`, or with what is
         known of their change, such as `samplers.response.follow_response`.
 
@@ -102,15 +107,16 @@ def train_along(
     for k, beta in enumerate(annealing.betas):
         sampler = at(sampler, beta)
         plan = annealing.others if k else annealing.first
-        if annealing.gentle:
-            spread = _spread(sampler, target.at(beta), rng.child("spread", k))
-            plan = replace(plan, learning_rate=plan.learning_rate * min(1.0, spread))
-        train(sampler, target.at(beta), objective, plan, rng.child("beta", k))
+        for key in [(k,), *((k, r) for r in range(1, annealing.rounds))]:
+            rate = plan.learning_rate
+            if annealing.gentle:
+                rate *= min(1.0, spread(sampler, target.at(beta), rng.child("spread", *key)))
+            train(sampler, target.at(beta), objective, replace(plan, learning_rate=rate), rng.child("beta", *key))
         yield sampler
 
 
 @torch.no_grad()
-def _spread(sampler: TrainableSampler, target: ThermalTarget, rng: Rng) -> float:
+def spread(sampler: TrainableSampler, target: ThermalTarget, rng: Rng) -> float:
     """Return the standard deviation of ln w over fresh draws, never 0."""
     draw = sampler.sample(SPREAD_DRAWS, rng)
     return max(float((target.log_density(draw.spins) - draw.log_prob).std()), 1e-6)

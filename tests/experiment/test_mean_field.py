@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from nmcmc.config import ChainConfig, RunConfig, SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
@@ -21,6 +22,7 @@ from nmcmc.experiment.main_job import run_command
 from nmcmc.experiment.models import Wanted
 from nmcmc.experiment.options import Options
 from nmcmc.random import Rng
+from nmcmc.samplers.sk import ReplicaSampler
 from nmcmc.samplers.store import KINDS, kind_of
 
 QUIET = Options(seed=1, device="cpu", resume=False, overwrite=False, quiet=True)
@@ -108,6 +110,30 @@ def test_an_exact_net_is_not_trained_and_makes_a_perfect_chain(tmp_path):
     chain = sample_command(wanted, ChainConfig(400, 4, 0), tmp_path / "c.h5", QUIET)
     assert chain["acceptance_rate"]["value"] == pytest.approx(1, abs=1e-9)
     assert analyze_command(tmp_path / "c.h5")["observables"]["m2"]["exact"] == chain["observables"]["m2"]["exact"]
+
+
+@pytest.mark.parametrize("sampler", ["one-layer", "sk-rs", "sk-krsb"])
+def test_nets_start_at_linear_response_and_training_does_not_undo_it(sampler, tmp_path):
+    system, lost = SystemConfig(system="sk", n_spins=60, beta=0.5), {}
+    for name, training in (
+        ("start", TrainingConfig(steps=1, learning_rate=1e-9)),
+        ("usual", TrainingConfig(steps=20, batch=100)),
+        ("other nets' rate", TrainingConfig(steps=20, batch=100, learning_rate=0.01)),
+    ):
+        path = tmp_path / f"{name}.safetensors"
+        train_command(system, SamplerConfig(sampler), training, path, QUIET)
+        lost[name] = 1 - evaluate_command(Wanted(str(path), {}), 4000, QUIET)["ess_fraction"]["value"]
+    assert lost["start"] < 0.01
+    assert lost["usual"] < 1.3 * lost["start"]
+    assert lost["other nets' rate"] > 1.5 * lost["start"]
+
+
+def test_linear_response_of_huge_systems_is_not_asked_for(monkeypatch):
+    energy, net = sherrington_kirkpatrick(6, 1), SamplerConfig("sk-rs")
+    plain = ReplicaSampler(energy, 0.5, levels=0).shifts
+    for largest in (5, 6):
+        monkeypatch.setattr("nmcmc.experiment.build.LARGEST_RESPONSE", largest)
+        assert torch.equal(build.build_sampler(net, energy, 0.5, Rng(1)).shifts, plain) == (largest == 5)
 
 
 def test_a_model_is_held_against_what_it_is_taken_for(tmp_path):

@@ -7,12 +7,13 @@ from perturbed import perturbed
 
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
+from nmcmc.energies.mean_field import CurieWeissEnergy, DenseEnergy, all_pairs
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.kernels.independence import acceptance_probability
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
-from nmcmc.samplers.made import MADESampler, start_at_fields
+from nmcmc.samplers.made import MADESampler, mean_field_order, start_at_order
 
 
 class Ferromagnet(AutoregressiveSampler):
@@ -64,20 +65,44 @@ def test_a_fresh_net_knows_the_fields_of_earlier_spins():
     torch.testing.assert_close(sampler.logits(s), expected)
 
 
-@pytest.mark.parametrize("depth", [1, 3])
-def test_hidden_units_can_start_at_the_fields(depth):
-    sampler = MADESampler(glass(6), 0.7, width=2, depth=depth, rng=Rng(1))
-    spins = torch.from_numpy(all_states(6)).float()
-    before = sampler.logits(spins)
-    start_at_fields(sampler)
-    torch.testing.assert_close(sampler.logits(spins), before)  # the last layer is zero
-    with torch.no_grad():
-        sampler.net.last[4, 2 * 4 + 1] = 1.0
-    field = spins @ torch.from_numpy(np.tril(sampler.energy.coupling_matrix, -1)[4]).float() + sampler.energy.fields[4]
-    expected = 2 * field
-    for _ in range(depth):
-        expected = torch.tanh(expected)
-    torch.testing.assert_close((sampler.logits(spins) - before)[:, 4].detach(), expected, rtol=1e-5, atol=1e-5)
+def test_mean_field_order_solves_its_equation_whatever_the_gauge():
+    spins = np.where(np.random.default_rng(1).random(30) < 0.5, -1.0, 1.0)
+    couplings = CurieWeissEnergy(30).couplings
+    pairs = all_pairs(30)
+    energy = DenseEnergy(30, pairs, couplings * spins[pairs[:, 0]] * spins[pairs[:, 1]], 0.1 * spins)
+    m = mean_field_order(energy, 1.5)
+    np.testing.assert_allclose(m, np.tanh(1.5 * (energy.fields + energy.coupling_matrix @ m)), rtol=1e-9)
+    np.testing.assert_allclose(m * spins, abs(m), rtol=1e-9)
+    weak = mean_field_order(CurieWeissEnergy(30), 0.5)
+    np.testing.assert_allclose(abs(weak), 30**-0.25)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_net_can_start_at_two_phases(depth):
+    energy, beta, i = glass(6), 0.7, 3
+    sampler = MADESampler(energy, beta, width=2, depth=depth, rng=Rng(1))
+    start_at_order(sampler)
+    spins, m = all_states(6).astype(float), mean_field_order(energy, beta)
+    before = np.tril(np.ones((6, 6)), -1)[i]
+    fields = energy.fields + (spins * before) @ energy.coupling_matrix  # x_il in column l
+    y = beta * fields[:, i + 1 :] @ m[i + 1 :]
+    expected = 2 * beta * (fields[:, i] + energy.coupling_matrix[i, i + 1 :] @ m[i + 1 :] * np.tanh(y))
+    found = sampler.logits(torch.from_numpy(spins).float())[:, i].detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5 if depth == 1 else 0.05)
+    assert np.abs(found - 2 * beta * fields[:, i]).max() > 0.1
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5])
+def test_two_phases_are_several_times_closer_than_couplings_alone(beta):
+    energy, states = CurieWeissEnergy(12), torch.from_numpy(all_states(12))
+    sampler = MADESampler(energy, beta, width=2, depth=2, rng=Rng(1))
+    p, found = probabilities(energy, beta), []
+    for start in (None, start_at_order):
+        if start:
+            start(sampler)
+        log_q = sampler.log_prob(states).detach().numpy()
+        found.append(float(np.exp(log_q) @ (log_q - np.log(p))))
+    assert found[1] < found[0] / 3
 
 
 def test_one_spin_is_exact_from_the_start():

@@ -51,6 +51,24 @@ def test_a_gentle_run_moves_a_close_sampler_less():
     assert ends[True] == pytest.approx(ends[False] * spread, rel=0.1)
 
 
+def test_a_second_round_is_a_run_of_its_own():
+    objective, start = partial(reverse_kl, batch=50), ReplicaSampler(ENERGY, 0.1, levels=0)
+    ends = []
+    for rounds in (1, 2):
+        run = brisk((0.5,), steps=5, rounds=rounds)
+        ends += train_along(start, Boltzmann(ENERGY, 9.0), objective, run, Rng(1), at_beta)
+    once, twice = ends
+    assert not torch.equal(once.linear, twice.linear)
+    train(once, Boltzmann(ENERGY, 0.5), objective, run.others, Rng(1).child("beta", 0, 1))
+    for a, b in zip(once.parameters(), twice.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_there_must_be_a_round():
+    with pytest.raises(ValueError, match="rounds is 0; give at least 1"):
+        brisk((0.5,), rounds=0)
+
+
 @pytest.mark.parametrize("betas", [(), (0.5, 0.5), (0.5, 0.4)])
 def test_betas_must_rise(betas):
     with pytest.raises(ValueError, match="each above the one before"):
