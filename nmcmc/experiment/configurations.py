@@ -1,6 +1,11 @@
-"""Configurations to learn from: short chains of clusters, or of heat bath in a field, begun anew now and then."""
+"""Configurations to learn from: short chains of clusters, of heat bath in a field, or of parallel tempering in glasses.
+
+They are begun anew now and then.
+"""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -11,7 +16,8 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
 from nmcmc.types import Spins
 from nmcmc.updates.heat_bath import HeatBath
-from nmcmc.updates.run import warm_up
+from nmcmc.updates.parallel_tempering import ParallelTempering
+from nmcmc.updates.run import random_start, warm_up
 from nmcmc.updates.wolff import Wolff
 
 N_CHAINS, N_DRAWS, EVERY = 16, 64, 200
@@ -24,7 +30,8 @@ class Configurations:
 
     They depend on seed and step only, so that interrupted training goes on bit for bit. Each set comes from chains
     that begin ordered and forget that first: by clusters, as many a sweep as flip every spin once on average, or by
-    heat bath in a field.
+    heat bath in a field. Where bonds are frustrated they are the coldest of ladders of temperatures, which begin
+    at random: clusters percolate there far above the temperatures that are hard.
 
     Parameters
     ----------
@@ -41,9 +48,13 @@ class Configurations:
                 f"{type(target.energy).__name__} is not pairwise; configurations come from pairwise systems"
             )
         self.target, self.energy, self.rng = target, target.energy, rng
-        self.update: HeatBath | Wolff = HeatBath(target)
-        self.warmup, self.spacing = 200, 5
-        if not self.energy.has_field:
+        self.update: HeatBath | Wolff | ParallelTempering = HeatBath(target)
+        self.warmup, self.spacing, self.rungs = 200, 5, 1
+        if target.beta > 0 and not unfrustrated(self.energy):
+            self.rungs = max(2, math.ceil(target.beta * self.energy.n_spins**0.5 / 2))
+            betas = target.beta * np.arange(1, self.rungs + 1) / self.rungs
+            self.update, self.warmup = ParallelTempering(self.energy, betas), 50 * self.rungs
+        elif not self.energy.has_field:
             self.update = Wolff(target, self._clusters_of_a_sweep(rng.child("pilot")))
             self.warmup, self.spacing = 30, 2
         self._set: tuple[int, Tensor] | None = None
@@ -61,14 +72,17 @@ class Configurations:
         kept = []
         for _ in range(N_DRAWS):
             state = warm_up(self.update, state, self.spacing, stream)
-            kept.append(state.spins)
+            kept.append(state.spins[self.rungs - 1 :: self.rungs])
         return torch.from_numpy(np.stack(kept, axis=1).reshape(-1, self.target.n_spins))
 
     def _start(self, rng: Rng) -> Spins:
         """Return configurations ordered as the couplings want it, with either sign as likely as its Boltzmann weight.
 
-        Where chains cannot turn over, in a weak field at low temperature, both phases are there from the start.
+        Where chains cannot turn over, in a weak field at low temperature, both phases are there from the start. Ladders
+        of temperatures start at random.
         """
+        if self.rungs > 1:
+            return random_start(N_CHAINS * self.rungs, self.energy.n_spins, rng)
         up = ordered(self.energy)
         sign = 2 * rng.generator.integers(0, 2, N_CHAINS, dtype=np.int8) - 1
         if self.energy.has_field:
@@ -84,6 +98,13 @@ class Configurations:
         _, _, info = update.block(state, rng, 2 * _PILOT)
         size = float(info["cluster_size"][0, _PILOT:].mean())
         return max(1, round(self.target.n_spins / size))
+
+
+def unfrustrated(energy: PairwiseEnergy) -> bool:
+    """Return whether spins that satisfy a spanning tree satisfy every bond."""
+    spins = ordered(energy)
+    i, j = energy.edges.T
+    return bool(np.all(energy.couplings * spins[i] * spins[j] >= 0))
 
 
 def ordered(energy: PairwiseEnergy) -> Spins:

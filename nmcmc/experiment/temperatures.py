@@ -11,7 +11,7 @@ import numpy as np
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.experiment.build import pairwise_energy
-from nmcmc.experiment.configurations import ordered
+from nmcmc.experiment.configurations import unfrustrated
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Spins
 from nmcmc.updates.heat_bath import HeatBath
@@ -47,14 +47,9 @@ class Temperatures:
 def clusters_serve(energy: PairwiseEnergy) -> bool:
     """Return whether Swendsen–Wang mixes: no field and no frustration.
 
-    Nothing is frustrated if spins that satisfy a spanning tree satisfy every bond. With frustration clusters percolate
-    far above the temperatures where the system orders.
+    With frustration clusters percolate far above the temperatures where the system orders.
     """
-    if energy.has_field:
-        return False
-    spins = ordered(energy)
-    i, j = energy.edges.T
-    return bool(np.all(energy.couplings * spins[i] * spins[j] >= 0))
+    return not energy.has_field and unfrustrated(energy)
 
 
 def update_at(target: Boltzmann) -> Callable[[float], Any]:

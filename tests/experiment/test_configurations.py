@@ -6,6 +6,7 @@ import torch
 from statistical import LIMIT, z_score
 
 from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.disorder import sherrington_kirkpatrick
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.known import exact_values
@@ -54,6 +55,20 @@ def test_they_have_the_energy_of_the_target_and_not_of_another_beta(name):
     right, wrong = (exact_values(target.energy, b)["energy_per_spin"] for b in (target.beta, 1.03 * target.beta))
     assert abs(z_score(series, right)) < LIMIT
     assert abs(z_score(series, wrong)) > LIMIT
+
+
+@pytest.mark.parametrize(("field", "beta"), [(0.0, 2.5), (0.05, 4.0)])
+def test_of_a_cold_glass_they_come_from_ladders_because_clusters_and_heat_bath_stand_still(field, beta, monkeypatch):
+    target, z = Boltzmann(sherrington_kirkpatrick(20, 3, field), beta), []
+    exact = exact_values(target.energy, target.beta)["energy_per_spin"]
+    for frustrated in (True, False):
+        monkeypatch.setattr("nmcmc.experiment.configurations.unfrustrated", lambda energy, no=not frustrated: no)
+        configurations = Configurations(target, Rng(1))
+        sets = [configurations(k * EVERY).numpy() for k in range(16)]
+        series = np.concatenate([target.energy(s).reshape(N_CHAINS, N_DRAWS) / 20 for s in sets])
+        z.append(abs(z_score(series, exact)))
+    assert z[0] < LIMIT
+    assert z[1] > LIMIT
 
 
 @pytest.mark.parametrize("name", ["cold", "antiferromagnet"])
