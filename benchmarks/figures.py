@@ -98,6 +98,23 @@ def hopfield(result):
     return figure
 
 
+def mean_field(result):
+    """Draw errors of the free energy against β: Curie–Weiss beside published ones, and SK of 20 spins."""
+    means, rows = result["means"], result["rows"]
+    figure, axes = panels(3)
+    for one, (system, n) in zip(axes, (("curie-weiss", 50), ("curie-weiss", 200), ("sk", 20)), strict=True):
+        here = [m for m in means if (m["system"], m["n"]) == (system, n) and m["net"] != "CW_N"]
+        for k, net in enumerate(dict.fromkeys(m["net"] for m in here)):
+            same = [m for m in here if m["net"] == net]
+            one.semilogy([m["beta"] for m in same], [m["relative_error"] for m in same], f"C{k}o-", label=net)
+            known = [r for r in rows if (r["system"], r["n"], r["net"]) == (system, n, net) and r.get("published")]
+            one.semilogy([r["beta"] for r in known], [r["published"] for r in known], f"C{k}x:")
+        one.set(title=f"{system}, {n} spins", xlabel="β")
+        one.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes[0].set(ylabel="(F_q − F)/|F|; dotted: published")
+    return figure
+
+
 def models(result):
     """Draw ess_fraction and τ_int of E of the shipped models against L, beside what others published."""
     curves = {"nmcmc, β_c": [], "nmcmc, β = 0.44": []}
@@ -164,7 +181,8 @@ def scaling(result):
     return figure
 
 
-FIGURES = {each.__name__: each for each in (baselines, cores, cost_per_sample, hopfield, models, roofline, scaling)}
+DRAWN = (baselines, cores, cost_per_sample, hopfield, mean_field, models, roofline, scaling)
+FIGURES = {each.__name__: each for each in DRAWN}
 
 
 def digest(name):
