@@ -3,10 +3,12 @@
 import numba as nb
 import numpy as np
 
-from .simd import splat
+from .simd import prefetch, splat
 from .simd_bits import bit_count, load_bytes, word_sum
 
 _0, _SIGNS = np.uint64(0), np.uint64(0x8080808080808080)
+AHEAD = 2**14
+"""Bytes that are fetched ahead: a processor's own guesses end at every row and configuration."""
 
 
 @nb.njit(cache=True, nogil=True)
@@ -59,9 +61,11 @@ def product_sum(spins, i, j, n):
 @nb.njit(cache=True, nogil=True)
 def _product_sums(spins, i, j, k, n):
     """Return the two sums of ``product_sum`` from i with j and from i with k, reading i but once."""
+    memory, last = spins.reshape(1, -1), spins.size - 1
     unequal_j, unequal_k = splat(_0), splat(_0)
     whole = n // 64 * 64
     for m in range(0, whole, 64):
+        prefetch(memory, 0, min(i + m + AHEAD, last))
         s = load_bytes(spins, i + m)
         unequal_j = unequal_j + bit_count((s ^ load_bytes(spins, j + m)) & _SIGNS)
         unequal_k = unequal_k + bit_count((s ^ load_bytes(spins, k + m)) & _SIGNS)
@@ -97,13 +101,14 @@ def bond_sums(spins, periodic, out):
     n0, n1, n2 = spins.shape[1], spins.shape[2], spins.shape[3]
     size, plane = n0 * n1 * n2, n1 * n2
     wrap1, wrap2 = np.int64(periodic[1] and n1 > 1), np.int64(periodic[2] and n2 > 1)
+    s = spins.ravel()
     for b in range(spins.shape[0]):
-        s = spins[b].ravel()
-        out[b, 0] = product_sum(s, 0, plane, size - plane)
+        begin, end = b * size, (b + 1) * size
+        out[b, 0] = product_sum(s, begin, begin + plane, size - plane)
         if periodic[0] and n0 > 1:
-            out[b, 0] += product_sum(s, size - plane, 0, plane)
+            out[b, 0] += product_sum(s, end - plane, begin, plane)
         out[b, 1], out[b, 2] = 0, 0
-        for first in range(0, size, plane):
+        for first in range(begin, end, plane):
             along1, along2 = _plane_sums(s, first, n1, n2, wrap1, wrap2)
             out[b, 1] += along1
             out[b, 2] += along2

@@ -14,6 +14,12 @@ from nmcmc.random import Rng, Streams
 from nmcmc.types import Floats, Info, Ints, Spins, State
 
 
+def check_steps(n: int) -> None:
+    """Raise ValueError if n is no number of steps for a block."""
+    if n < 1:
+        raise ValueError(f"n is {n}; a block makes at least one step")
+
+
 class CompiledUpdate(ABC):
     """An update of a pairwise system whose kernel makes n steps of every chain at once.
 
@@ -54,7 +60,13 @@ class CompiledUpdate(ABC):
         return state, {name: values[:, 0] for name, values in info.items()}
 
     def block(self, state: State, rng: Rng, n: int) -> tuple[State, Spins, Info]:
-        """Make n steps; return the state, all configurations (n_chains, n, n_spins) and the info (n_chains, n)."""
+        """Make n steps; return the state, all configurations (n_chains, n, n_spins) and the info (n_chains, n).
+
+        Raises
+        ------
+        ValueError : if n < 1.
+        """
+        check_steps(n)
         spins, streams = state.spins.copy(), rng.streams(len(state.spins))
         out = np.empty((len(spins), n, self.n_spins), dtype=np.int8)
         count = np.empty((len(spins), n), dtype=np.int64)

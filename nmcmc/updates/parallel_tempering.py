@@ -11,6 +11,7 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Info, Spins, State
+from nmcmc.updates.compiled import check_steps
 
 
 class ParallelTempering:
@@ -83,9 +84,15 @@ class ParallelTempering:
         return state, {name: values[:, 0] for name, values in info.items()}
 
     def block(self, state: State, rng: Rng, n: int) -> tuple[State, Spins, Info]:
-        """Make n steps; return the state, all configurations (n_chains, n, n_spins) and the info (n_chains, n)."""
+        """Make n steps; return the state, all configurations (n_chains, n, n_spins) and the info (n_chains, n).
+
+        Raises
+        ------
+        ValueError : if n < 1.
+        """
         from nmcmc.kernels.tempering import tempering_steps
 
+        check_steps(n)
         ladders = (len(state.spins) // len(self.betas), len(self.betas))
         spins, streams = state.spins.copy().reshape(*ladders, -1), rng.streams(len(state.spins)).reshape(*ladders, 4)
         out = np.empty((*ladders, n, self.n_spins), dtype=np.int8)
