@@ -8,7 +8,7 @@ from .simd_bits import bit_count, load_bytes, word_sum
 
 _0, _SIGNS = np.uint64(0), np.uint64(0x8080808080808080)
 AHEAD = 2**14
-"""Bytes that are fetched ahead: a processor's own guesses end at every row and configuration."""
+"""Bytes that are fetched ahead, be there any or not: a processor's own guesses end at every row and configuration."""
 
 
 @nb.njit(cache=True, nogil=True)
@@ -61,11 +61,11 @@ def product_sum(spins, i, j, n):
 @nb.njit(cache=True, nogil=True)
 def _product_sums(spins, i, j, k, n):
     """Return the two sums of ``product_sum`` from i with j and from i with k, reading i but once."""
-    memory, last = spins.reshape(1, -1), spins.size - 1
+    memory = spins.reshape(1, -1)
     unequal_j, unequal_k = splat(_0), splat(_0)
     whole = n // 64 * 64
     for m in range(0, whole, 64):
-        prefetch(memory, 0, min(i + m + AHEAD, last))
+        prefetch(memory, 0, i + m + AHEAD)
         s = load_bytes(spins, i + m)
         unequal_j = unequal_j + bit_count((s ^ load_bytes(spins, j + m)) & _SIGNS)
         unequal_k = unequal_k + bit_count((s ^ load_bytes(spins, k + m)) & _SIGNS)
