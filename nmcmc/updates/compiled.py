@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -14,10 +15,15 @@ from nmcmc.random import Rng, Streams
 from nmcmc.types import Floats, Info, Ints, Spins, State
 
 
-def check_steps(n: int) -> None:
-    """Raise ValueError if n is no number of steps for a block."""
-    if n < 1:
-        raise ValueError(f"n is {n}; a block makes at least one step")
+def counted(name: str, value: int) -> int:
+    """Return how many of something an update makes; ValueError unless it is a whole number ≥ 1."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{name} is {value!r}; give a whole number ≥ 1")
+    return number
 
 
 class CompiledUpdate(ABC):
@@ -66,7 +72,7 @@ class CompiledUpdate(ABC):
         ------
         ValueError : if n < 1.
         """
-        check_steps(n)
+        counted("n", n)
         spins, streams = state.spins.copy(), rng.streams(len(state.spins))
         out = np.empty((len(spins), n, self.n_spins), dtype=np.int8)
         count = np.empty((len(spins), n), dtype=np.int64)

@@ -68,7 +68,7 @@ def test_a_block_is_that_many_steps_bit_for_bit(name):
 @pytest.mark.parametrize("n", [0, -1])
 def test_a_block_without_steps_is_refused(name, n):
     state, rng = begin(UPDATES[name])
-    with pytest.raises(ValueError, match=f"n is {n}; a block makes at least one step"):
+    with pytest.raises(ValueError, match=f"n is {n}; give a whole number ≥ 1"):
         UPDATES[name].block(state, rng, n)
 
 
