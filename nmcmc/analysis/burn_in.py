@@ -27,8 +27,8 @@ def burn_in(series: Floats) -> Estimate:
     σ is that of the rest without a straight line through every chain, so that a trend does not hide behind the
     autocorrelations that it makes. Chains of fewer than eight draws tell nothing.
 
-    A drift that is slow, or small against the fluctuations, is not worth a cut to MSER, though it may shift the mean by
-    many errors. So the halves of every chain are compared in the same way, also at 5 σ; if they differ, n/2 is returned.
+    A drift below the fluctuations is worth no cut to MSER, though it may shift the mean by many errors. So the halves
+    of every chain are compared in the same way, also at 5 σ; if they differ, n/2 is returned.
 
     Parameters
     ----------
