@@ -25,7 +25,7 @@ from nmcmc.samplers.hierarchical.sampler import PAD, PIECE
 from nmcmc.samplers.pretrained import load_pretrained
 from nmcmc.updates.independence import Independence
 
-WORDS, FMA_STEPS = 2**23, 20_000
+WORDS, FMA_STEPS = 2**23, 2_000_000
 MODEL_EXTENTS = (128, 256, 512, 1024)
 GPUS = {
     "A100 SXM 80 GB": {"multiply_adds": 9.75e12, "bytes": 2.039e12, "source": "NVIDIA A100 data sheet: 19.5 TFLOPS"},

@@ -3,10 +3,12 @@
 import numba as nb
 import numpy as np
 
-from .simd import splat
-from .simd_bits import bit_count, load_bytes, word_sum
+from .simd import prefetch, splat
+from .simd_bits import bit_count, load_bytes, sign_word, word_bit_count, word_sum
 
-_0, _SIGNS = np.uint64(0), np.uint64(0x8080808080808080)
+_0, _1, _63, _SIGNS = np.uint64(0), np.uint64(1), np.uint64(63), np.uint64(0x8080808080808080)
+AHEAD = 2**14
+"""Bytes that are fetched ahead, be there any or not: a processor's own guesses end at every row and configuration."""
 
 
 @nb.njit(cache=True, nogil=True)
@@ -59,9 +61,11 @@ def product_sum(spins, i, j, n):
 @nb.njit(cache=True, nogil=True)
 def _product_sums(spins, i, j, k, n):
     """Return the two sums of ``product_sum`` from i with j and from i with k, reading i but once."""
+    memory = spins.reshape(1, -1)
     unequal_j, unequal_k = splat(_0), splat(_0)
     whole = n // 64 * 64
     for m in range(0, whole, 64):
+        prefetch(memory, 0, i + m + AHEAD)
         s = load_bytes(spins, i + m)
         unequal_j = unequal_j + bit_count((s ^ load_bytes(spins, j + m)) & _SIGNS)
         unequal_k = unequal_k + bit_count((s ^ load_bytes(spins, k + m)) & _SIGNS)
@@ -89,6 +93,26 @@ def _plane_sums(s, first, n1, n2, wrap1, wrap2):
 
 
 @nb.njit(cache=True, nogil=True)
+def _plane_sums_by_words(s, first, n1, n2, wrap1, wrap2, above):
+    """Return the same for rows of whole words of 64 signs; above (n2 / 64,) uint64 holds the row before."""
+    memory, last = s.reshape(1, -1), n2 - 64
+    unequal1, unequal2 = np.int64(0), np.int64(0)
+    for row in range(n1):
+        at = first + row * n2
+        before = sign_word(s, at + last) >> _63 if wrap2 else sign_word(s, at) & _1
+        for w in range(len(above)):
+            prefetch(memory, 0, at + 64 * w + AHEAD)
+            here = sign_word(s, at + 64 * w)
+            unequal2 += word_bit_count(here ^ (here << _1 | before))
+            if row > 0:
+                unequal1 += word_bit_count(here ^ above[w])
+            before, above[w] = here >> _63, here
+    for w in range(len(above) if wrap1 else 0):
+        unequal1 += word_bit_count(sign_word(s, first + 64 * w) ^ above[w])
+    return (n1 - 1 + wrap1) * n2 - 2 * unequal1, n1 * (n2 - 1 + wrap2) - 2 * unequal2
+
+
+@nb.njit(cache=True, nogil=True)
 def bond_sums(spins, periodic, out):
     """Write Σ s_i s_(i+e) along each axis of spins (batch, L0, L1, L2) int8 to out (batch, 3) int64.
 
@@ -97,14 +121,18 @@ def bond_sums(spins, periodic, out):
     n0, n1, n2 = spins.shape[1], spins.shape[2], spins.shape[3]
     size, plane = n0 * n1 * n2, n1 * n2
     wrap1, wrap2 = np.int64(periodic[1] and n1 > 1), np.int64(periodic[2] and n2 > 1)
+    s, above = spins.ravel(), np.empty(n2 // 64, dtype=np.uint64)
     for b in range(spins.shape[0]):
-        s = spins[b].ravel()
-        out[b, 0] = product_sum(s, 0, plane, size - plane)
+        begin, end = b * size, (b + 1) * size
+        out[b, 0] = product_sum(s, begin, begin + plane, size - plane)
         if periodic[0] and n0 > 1:
-            out[b, 0] += product_sum(s, size - plane, 0, plane)
+            out[b, 0] += product_sum(s, end - plane, begin, plane)
         out[b, 1], out[b, 2] = 0, 0
-        for first in range(0, size, plane):
-            along1, along2 = _plane_sums(s, first, n1, n2, wrap1, wrap2)
+        for first in range(begin, end, plane):
+            if n2 % 64 == 0:
+                along1, along2 = _plane_sums_by_words(s, first, n1, n2, wrap1, wrap2, above)
+            else:
+                along1, along2 = _plane_sums(s, first, n1, n2, wrap1, wrap2)
             out[b, 1] += along1
             out[b, 2] += along2
 

@@ -55,7 +55,10 @@ def _accumulate_one(weights, begin, first, end, x, out, at):
 
 @nb.njit(cache=True, nogil=True)
 def _accumulate_four(weights, begin, stride, first, end, x, out, at):
-    """Do the same for four rows of weights, ``stride`` apart, and four rows of out: every x is read once."""
+    """Do the same for four rows of weights, ``stride`` apart, and four rows of out: every x is read once.
+
+    Unsigned indices spare the question whether they count from the end.
+    """
     i, j, k = at + LANES, at + 2 * LANES, at + 3 * LANES
     a0, a1, a2, a3 = load(out, at), load(out, at + 16), load(out, at + 32), load(out, at + 48)
     b0, b1, b2, b3 = load(out, i), load(out, i + 16), load(out, i + 32), load(out, i + 48)
@@ -64,13 +67,13 @@ def _accumulate_four(weights, begin, stride, first, end, x, out, at):
     for m in range(first, end):
         l = m * LANES
         x0, x1, x2, x3 = load(x, l), load(x, l + 16), load(x, l + 32), load(x, l + 48)
-        w = splat(weights[begin + m])
+        w = splat(weights[np.uint64(begin + m)])
         a0, a1, a2, a3 = a0 + w * x0, a1 + w * x1, a2 + w * x2, a3 + w * x3
-        w = splat(weights[begin + stride + m])
+        w = splat(weights[np.uint64(begin + stride + m)])
         b0, b1, b2, b3 = b0 + w * x0, b1 + w * x1, b2 + w * x2, b3 + w * x3
-        w = splat(weights[begin + 2 * stride + m])
+        w = splat(weights[np.uint64(begin + 2 * stride + m)])
         c0, c1, c2, c3 = c0 + w * x0, c1 + w * x1, c2 + w * x2, c3 + w * x3
-        w = splat(weights[begin + 3 * stride + m])
+        w = splat(weights[np.uint64(begin + 3 * stride + m)])
         d0, d1, d2, d3 = d0 + w * x0, d1 + w * x1, d2 + w * x2, d3 + w * x3
     _store_row(out, at, a0, a1, a2, a3)
     _store_row(out, i, b0, b1, b2, b3)

@@ -30,6 +30,32 @@ def load_bytes(typing_context, array, index):
 
 
 @intrinsic
+def sign_word(typing_context, array, index):
+    """Return the word whose bit k is set if the int8 at index + k of a contiguous 1-D array is negative."""
+    if not isinstance(array, types.Array) or (array.ndim, array.layout, array.dtype) != (1, "C", types.int8):
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        kind = ir.VectorType(ir.IntType(8), 64)
+        bytes_ = builder.load(pointer_into(context, builder, array, arguments[0], arguments[1], kind), align=1)
+        return builder.bitcast(builder.icmp_signed("<", bytes_, kind(None)), ir.IntType(64))
+
+    return types.uint64(array, types.intp), codegen
+
+
+@intrinsic
+def word_bit_count(typing_context, word):
+    """Return the number of set bits of one word, int64."""
+    if word != types.uint64:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        return _call(builder, "llvm.ctpop.i64", arguments[0], arguments[0].type)
+
+    return types.int64(word), codegen
+
+
+@intrinsic
 def any_bit(typing_context, a):
     """Return whether any bit of a vector of words is set."""
     if a != vector_words:
@@ -114,6 +140,14 @@ if nb.config.DISABLE_JIT:
     def load_bytes(array, index):
         """Return the vector of the 64 int8 from an index of a contiguous 1-D array on."""
         return array[index : index + 64].view(np.uint64)
+
+    def sign_word(array, index):
+        """Return the word whose bit k is set if the int8 at index + k is negative."""
+        return np.packbits(array[index : index + 64] < 0, bitorder="little").view(np.uint64)[0]
+
+    def word_bit_count(word):
+        """Return the number of set bits of one word."""
+        return np.int64(np.bitwise_count(word))
 
     def bit_count(a):
         """Return the vector of the numbers of set bits of every word."""

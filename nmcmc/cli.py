@@ -521,8 +521,10 @@ def _show(result: Mapping[str, Any], options: argparse.Namespace) -> None:
 def _exit_code(result: Mapping[str, Any]) -> int:
     if result["command"] == "doctor":
         return OK
-    from nmcmc.experiment.summary import said_once, unreliable
+    from nmcmc.experiment.summary import remarks, said_once, unreliable
 
+    for remark in said_once(remarks(result)):
+        sys.stderr.write(f"nmcmc: note: {remark}\n")
     reasons = said_once(unreliable(result))
     for reason in reasons:
         sys.stderr.write(f"nmcmc: unreliable: {reason}\n")

@@ -47,7 +47,7 @@ def write_report(
         free_energy_per_spin, entropy_per_spin, acceptance_rate, predicted_acceptance, mode_drop, observables,
         baseline {name, observables} (a chain of other updates), seconds, versions, seed. Estimates are {value,
         error, …}; what is missing or None shows as "—". An estimate with reliable = False is listed as a warning
-        with its "why".
+        with its "why"; that of a reliable one is a remark below the table.
     figures : name → PNG image as `nmcmc.plots.png` returns it, names from `FIGURES`.
     warnings : further sentences for the box of warnings.
     overwrite : replace an existing file.
@@ -76,7 +76,8 @@ def write_report(
         total=total,
         worst=worst(rows),
         n_known=sum(row.exact is not None for row in rows),
-        warnings=[*warnings, *_unreliable(summary)],
+        warnings=[*warnings, *_said(summary, reliable=False)],
+        remarks=[*_said(summary, reliable=True)],
     )
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -111,14 +112,14 @@ def _field(entry: Any, name: str) -> Any:
     return entry if name == "value" else None
 
 
-def _unreliable(entry: Any, name: str = "") -> Iterator[str]:
-    """Yield a sentence for every estimate in the summary that must not be believed."""
+def _said(entry: Any, reliable: bool, name: str = "") -> Iterator[str]:
+    """Yield a sentence for every estimate that must not be believed, or for every remark on one that may be."""
     if not isinstance(entry, Mapping):
         return
-    if entry.get("reliable") is False:
+    if entry.get("reliable") is reliable and (entry.get("why") or not reliable):
         yield f"{name.strip().replace('_', ' ')}: {entry.get('why') or 'not reliable'}"
     for key, inner in entry.items():
-        yield from _unreliable(inner, name if key == "observables" else f"{name} {key}")
+        yield from _said(inner, reliable, name if key == "observables" else f"{name} {key}")
 
 
 def _number(entry: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nmcmc.notation import compact
@@ -65,7 +65,14 @@ def _estimate(value: Mapping[str, Any]) -> str:
     text = compact(value["value"], value.get("error"))
     if value.get("exact") is not None:
         text += f"   exact {compact(value['exact'])}"
-    return text + ("" if value.get("reliable", True) else "   UNRELIABLE")
+    return text + _marks([value])
+
+
+def _marks(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return what stands behind a line: is an entry not reliable, or is there a remark on one, which follows below."""
+    if not all(entry.get("reliable", True) for entry in entries):
+        return "  UNRELIABLE"
+    return "  NOTE" if any(entry.get("why") for entry in entries) else ""
 
 
 def _table(observables: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> Iterator[str]:
@@ -78,7 +85,7 @@ def _table(observables: Mapping[str, Any], baseline: Mapping[str, Any] | None) -
         cells = [compact(entry.get("exact"))]
         for each in entries:
             cells += [compact(each["value"], each["error"]), compact(each["tau_int"], each["tau_int_error"])]
-        yield _line(name, cells) + ("" if all(each.get("reliable", True) for each in entries) else "  UNRELIABLE")
+        yield _line(name, cells) + _marks(entries)
 
 
 def _errors(quantities: Mapping[str, Mapping[str, Any]], whose: str = "") -> Iterator[str]:
@@ -125,7 +132,7 @@ def _rows(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         values = [compact(row[k]["value"], row[k]["error"]) if row[k] else compact(None) for k in ("a", "b")]
         deviation = compact(None) if row["deviation"] is None else f"{row['deviation']:+.1f}".replace("-", "−")
         line = _line(name, [compact(row["exact"]), *values, deviation])
-        yield line + ("" if all(each["reliable"] for each in both) else "  UNRELIABLE")
+        yield line + _marks(both)
 
 
 def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -135,8 +142,7 @@ def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for beta, row in rows.items():
         entries = [row.get(name) or {"value": None} for name in names]
         cells = "".join(f" {compact(entry['value'], entry.get('error')):>15}" for entry in entries)
-        marks = "" if all(entry.get("reliable", True) for entry in entries) else "  UNRELIABLE"
-        yield f"{beta:<9.9}{cells}{marks}"
+        yield f"{beta:<9.9}{cells}{_marks(entries)}"
 
 
 def _free_energy(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -145,8 +151,7 @@ def _free_energy(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield f"{'estimator':<{WIDTH}}" + "".join(f"{head:>19}" for head in ("log Z", "F/N", "S/N"))
     for method, entries in methods.items():
         cells = "".join(f"{compact(entries[name]['value'], entries[name]['error']):>19}" for name in names)
-        marks = "" if entries["log_z"]["reliable"] else "  UNRELIABLE"
-        yield f"{method:<{WIDTH}}{cells}{marks}"
+        yield f"{method:<{WIDTH}}{cells}{_marks([entries['log_z']])}"
     for entries in [*methods.values()][:1]:
         exact = [entries[name]["exact"] for name in names]
         texts = [compact(None) if value is None else f"{value:.10g}".replace("-", "−") for value in exact]

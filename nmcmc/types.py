@@ -168,7 +168,8 @@ class Estimate:
     """A value with its one-σ statistical error, and how far to trust it.
 
     ``tau_int`` = ½ + Σ_{t≥1} ρ(t) in updates (½ for independent draws); ``n`` counts all draws that entered.
-    ``reliable`` is False, and ``why`` says why, when the error cannot be believed (stuck or too short chain …).
+    ``reliable`` is False, and ``why`` says why, when the error cannot be believed (stuck or too short chain …). Where
+    it is True, ``why`` is empty, or a remark on what the value means.
     ``error_error`` is the one-σ error of the error, 0 where that is taken for known. ``window`` is the lag at which the
     sum of autocorrelations stops, or the length of the bins that the error comes from; 0 where there is neither.
     """

@@ -47,3 +47,22 @@ def folder(tmp_path, monkeypatch):
     """An empty folder that is the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def pytest_addoption(parser):
+    parser.addoption("--sabotage", metavar="NAME", help="run only the tests that break this part of nmcmc, on purpose")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With --sabotage NAME keep what breaks NAME, and ask what `nmcmc verify` says then."""
+    wanted = config.getoption("--sabotage")
+    if wanted is None:
+        return
+    breaks = {item: item.callspec.params["break_it"].__name__ for item in items if _breaks_something(item)}
+    if wanted not in breaks.values():
+        raise pytest.UsageError(f"--sabotage {wanted}: there is no such one; choose from {sorted({*breaks.values()})}")
+    items[:] = [item for item, name in breaks.items() if name == wanted]
+
+
+def _breaks_something(item):
+    return "break_it" in getattr(getattr(item, "callspec", None), "params", {})

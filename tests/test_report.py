@@ -127,6 +127,13 @@ def test_unreliable_estimates_are_listed(tmp_path):
         assert sentence in page.text
 
 
+def test_a_remark_is_no_warning(tmp_path):
+    summary = {"observables": {"correlation_length": {"value": 176, "error": 1, "reliable": True, "why": "it is long"}}}
+    page = written(tmp_path, summary)
+    assert "correlation length: it is long." in page.text
+    assert "Do not trust" not in page.text
+
+
 def test_empty_summary_still_makes_a_page(tmp_path):
     page = written(tmp_path, {})
     assert page.row("ess_fraction")[1] == "—"

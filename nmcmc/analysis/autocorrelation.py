@@ -320,9 +320,8 @@ def standing_still(fluctuation: Floats, raw: Sequence[Floats]) -> str:
 
 def _estimate(value: float, fluctuation: Floats, raw: Sequence[Floats], scale: float, window: Window) -> Estimate:
     n_draws = fluctuation.shape[1]
-    runs = reliability.longest_runs(raw)
     if float(np.mean(fluctuation**2)) <= (_ROUNDING * scale) ** 2:
-        why = reliability.stuck(runs, n_draws, 0.5) or "the quantity does not vary"
+        why = reliability.stuck(reliability.longest_runs(raw), n_draws, 0.5) or "the quantity does not vary"
         return Estimate(value, 0.0, math.nan, math.nan, fluctuation.size, False, why)
     found = autocorrelation(fluctuation, window)
     reasons = [

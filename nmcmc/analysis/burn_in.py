@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nmcmc.analysis.autocorrelation import autocorrelation, checked_series
+from nmcmc.analysis.autocorrelation import autocorrelation, checked_series, variance_of_chain_mean
 from nmcmc.analysis.modes import normal_scores
 from nmcmc.analysis.reliability import chi_square_deviate
 from nmcmc.types import Estimate, Floats
@@ -14,6 +14,7 @@ from nmcmc.types import Estimate, Floats
 SIGNIFICANT_SIGMA = 5.0
 LEAST_DRAWS = 8
 _CUTS = 200
+_LONGER = "draw more after a longer warm-up"
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
@@ -25,6 +26,9 @@ def burn_in(series: Floats) -> Estimate:
     those of the rest by 5 σ, in normal scores of the ranks; then the estimate is not reliable, and says what to do.
     σ is that of the rest without a straight line through every chain, so that a trend does not hide behind the
     autocorrelations that it makes. Chains of fewer than eight draws tell nothing.
+
+    A drift below the fluctuations is worth no cut to MSER, though it may shift the mean by many errors. So the halves
+    of every chain are compared in the same way, also at 5 σ; if they differ, n/2 is returned.
 
     Parameters
     ----------
@@ -55,14 +59,20 @@ def burn_in(series: Floats) -> Estimate:
     step = max(1, n // (2 * _CUTS))
     cuts = np.arange(0, n // 2 + 1, step)
     best = int(cuts[np.argmin(_squared_errors(series, cuts))])
-    if best == 0 or np.ptp(series[:, best:]) == 0:
+    if np.ptp(series[:, best:]) == 0:
         return Estimate(0.0, float(step), n=series.size)
-    sigma = _deviation(series, best)
+    scores = normal_scores(series)
+    sigma = _deviation(scores, best) if best > 0 else 0.0
+    if sigma >= SIGNIFICANT_SIGMA:
+        why = f"the first {best} of {n} draws still remember the start ({min(sigma, 999):.0f} sigma)"
+        longer = best > 0.4 * n or _drift(scores[:, best:]) >= SIGNIFICANT_SIGMA
+        advice = _LONGER if longer else f"add {2 * best} to the warm-up"
+        return Estimate(float(best), float(step), n=series.size, reliable=False, why=f"{why}: {advice}")
+    sigma = _drift(scores)
     if sigma < SIGNIFICANT_SIGMA:
         return Estimate(0.0, float(step), n=series.size)
-    why = f"the first {best} of {n} draws still remember the start ({min(sigma, 999):.0f} sigma)"
-    advice = "draw more after a longer warm-up" if best > 0.4 * n else f"add {2 * best} to the warm-up"
-    return Estimate(float(best), float(step), n=series.size, reliable=False, why=f"{why}: {advice}")
+    why = f"the first half of {n} draws differs from the second ({min(sigma, 999):.0f} sigma): the chains drift"
+    return Estimate(float(n // 2), float(step), n=series.size, reliable=False, why=f"{why}; {_LONGER}")
 
 
 def _squared_errors(series: Floats, cuts: Floats) -> Floats:
@@ -77,12 +87,11 @@ def _squared_errors(series: Floats, cuts: Floats) -> Floats:
     return result
 
 
-def _deviation(series: Floats, cut: int) -> float:
+def _deviation(scores: Floats, cut: int) -> float:
     """Return by how many σ the means of the draws before and after the cut differ, over all chains together.
 
     Of normal scores: rare and large values of m⁴ or a squared energy, which the cut would pick, are no memory.
     """
-    scores = normal_scores(series)
     first, rest = scores[:, :cut], scores[:, cut:]
     level = without_trend(rest)
     if np.abs(level).max() <= _ROUNDING * np.abs(scores).max():
@@ -90,8 +99,27 @@ def _deviation(series: Floats, cut: int) -> float:
     # A line less leaves n − 2 degrees of freedom to each chain, and makes short ones look anticorrelated.
     variance, tau = float(np.sum(level**2)) / (rest.size - 2 * len(rest)), max(autocorrelation(level).tau_int, 0.5)
     spread = variance * (min(1.0, 2 * tau / cut) + min(1.0, 2 * tau / rest.shape[1]))
-    chi_square = float(np.sum((first.mean(axis=1) - rest.mean(axis=1)) ** 2)) / spread
-    return chi_square_deviate(chi_square, len(series)) if math.isfinite(chi_square) else math.inf
+    return _deviate(first.mean(axis=1) - rest.mean(axis=1), spread)
+
+
+def _drift(scores: Floats) -> float:
+    """Return by how many σ the means of both halves of the chains differ, with τ_int at its upper 2 σ.
+
+    The fluctuations are those of half chains without a straight line each: a drift must not be its own excuse.
+    """
+    half = scores.shape[1] // 2
+    first, second = scores[:, :half], scores[:, -half:]
+    level = without_trend(np.concatenate([first, second]))
+    difference = first.mean(axis=1) - second.mean(axis=1)
+    if np.abs(level).max() <= _ROUNDING * np.abs(scores).max():
+        return math.inf if np.any(difference) else 0.0
+    return _deviate(difference, 2 * variance_of_chain_mean(level))
+
+
+def _deviate(differences: Floats, variance: float) -> float:
+    """Return χ² = Σ_c difference²/variance as a normal deviate."""
+    chi_square = float(np.sum(differences**2)) / variance
+    return chi_square_deviate(chi_square, len(differences)) if math.isfinite(chi_square) else math.inf
 
 
 def without_trend(series: Floats) -> Floats:

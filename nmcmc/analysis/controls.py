@@ -14,6 +14,8 @@ from nmcmc.types import Floats
 RIDGES = (1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 1e12)
 """Ridges that are tried, in units of the variance of a control; the last one is as good as no controls."""
 
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+
 
 def controlled(
     values: Floats, controls: Floats, means: Sequence[Quantity], weights: Floats | None = None
@@ -47,8 +49,9 @@ def controlled(
         )
     centred = controls - np.array([mean.value for mean in means]).reshape(-1, *(1,) * values.ndim)
     share = np.ones_like(values) if weights is None else weights
-    scale = centred.reshape(len(means), -1).std(axis=1)
-    scale[scale == 0] = 1.0
+    flat = centred.reshape(len(means), -1)
+    scale = flat.std(axis=1)
+    scale[scale <= _ROUNDING * np.abs(flat).max(axis=1)] = 1.0  # one that never varies explains nothing
     scaled = centred / scale.reshape(-1, *(1,) * values.ndim)
     halves = [_Half(values[k::2].ravel(), scaled[:, k::2].reshape(len(means), -1), share[k::2].ravel()) for k in (0, 1)]
     ridge = min(RIDGES, key=lambda r: sum(halves[k].scatter(halves[1 - k].slopes(r)) for k in (0, 1)))

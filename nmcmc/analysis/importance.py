@@ -18,6 +18,7 @@ from nmcmc.analysis.autocorrelation import (
     linearise,
     without_bias,
 )
+from nmcmc.analysis.intervals import error_of_mean
 from nmcmc.analysis.observables import formulas, moments
 from nmcmc.analysis.tails import heavy, heavy_for_ess, pareto_k
 from nmcmc.types import Estimate, Floats
@@ -228,12 +229,11 @@ def _log_floor(log_weight: Floats) -> float:
 
 def _iid(value: float, influence: Floats, reasons: Sequence[str] = (), floor: float = 0.0) -> Estimate:
     """Return a value with the error of the mean of its influence function; the error's own error is from kurtosis."""
-    n, square = len(influence), (influence - influence.mean()) ** 2
-    variance = float(square.mean())
-    error = math.sqrt(variance / (n - 1))
-    error_error = 0.5 * error * float(square.std()) / (variance * math.sqrt(n)) if variance > 0 else 0.0
+    error, error_error = error_of_mean(influence)
     why = "; ".join(reasons)
-    return Estimate(value, math.hypot(error, floor), n=n, reliable=not why, why=why, error_error=error_error)
+    return Estimate(
+        value, math.hypot(error, floor), n=len(influence), reliable=not why, why=why, error_error=error_error
+    )
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:

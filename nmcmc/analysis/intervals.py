@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from nmcmc.types import Estimate
+from nmcmc.types import Estimate, Floats
 
 ONE_SIGMA = math.erf(math.sqrt(0.5))
 """The chance, 68.27 %, that a normal deviate lies within ± one σ."""
@@ -40,6 +40,17 @@ def interval(estimate: Estimate, level: float = ONE_SIGMA) -> tuple[float, float
         return -math.inf, math.inf
     reach = quantile(level, degrees_of_freedom(estimate)) * estimate.error
     return estimate.value - reach, estimate.value + reach
+
+
+def error_of_mean(fluctuation: Floats) -> tuple[float, float]:
+    """Return σ/√(n − 1) of independent draws (n,), σ² = mean (x − x̄)², and its one-σ error from their kurtosis.
+
+    var σ̂² = (mean (x − x̄)⁴ − σ⁴)/n, and the error of a root is half that of what is below it.
+    """
+    n, square = len(fluctuation), (fluctuation - fluctuation.mean()) ** 2
+    variance = float(square.mean())
+    error = math.sqrt(variance / (n - 1))
+    return error, 0.5 * error * float(square.std()) / (variance * math.sqrt(n)) if variance > 0 else 0.0
 
 
 def degrees_of_freedom(estimate: Estimate) -> float:

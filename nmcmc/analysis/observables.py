@@ -60,7 +60,7 @@ def derive(
     energy_per_spin ⟨H⟩/N · specific_heat β²(⟨H²⟩ − ⟨H⟩²)/N · magnetization ⟨m⟩ · abs_magnetization ⟨|m|⟩ · m2 ⟨m²⟩ ·
     m4 ⟨m⁴⟩ · binder 1 − ⟨m⁴⟩/(3⟨m²⟩²) · susceptibility βN(⟨m²⟩ − ⟨|m|⟩²) · correlation_length
     √(N⟨m²⟩/F − 1)/(2 sin(π/L)) (second moment; only for a periodic lattice of equal extents L, and only without a
-    field, since ⟨m⟩ is not subtracted; not reliable on an ordered lattice, see `beyond_lattice`). At β = 0 specific
+    field, since ⟨m⟩ is not subtracted; with a remark on an ordered lattice, see `beyond_lattice`). At β = 0 specific
     heat, susceptibility and correlation length are left out: they vanish.
 
     Parameters
@@ -86,7 +86,7 @@ def derive(
 
 
 def beyond_lattice(length: Estimate, extents: tuple[int, ...]) -> Estimate:
-    """Return a second-moment correlation length, not reliable if it exceeds the extent L of its lattice by 2 errors.
+    """Return a second-moment correlation length, with a remark if it exceeds the extent L of its lattice by 2 errors.
 
     √(N⟨m²⟩/F − 1) is the formula of the symmetric phase. On an ordered lattice N⟨m²⟩ is mostly N⟨|m|⟩², which grows
     with the volume and is no fluctuation, and ξ/L grows without bound. Up to the critical point, where it is universal,
@@ -96,7 +96,7 @@ def beyond_lattice(length: Estimate, extents: tuple[int, ...]) -> Estimate:
     if len(extents) < 2 or not length.value - 2 * length.error > extents[0]:
         return length
     why = f"longer than the lattice, {extents[0]}: it is ordered, and the second moment measures the order"
-    return replace(length, reliable=False, why=f"{length.why}; {why}" if length.why else why)
+    return replace(length, why=f"{length.why}; {why}" if length.why else why)
 
 
 def moments(energy_per_spin: Floats, m: Floats, structure_factor: Floats | None = None) -> dict[str, Floats]:

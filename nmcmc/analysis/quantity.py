@@ -10,6 +10,7 @@ import numpy as np
 
 from nmcmc.analysis import reliability
 from nmcmc.analysis.autocorrelation import checked_series, estimate_mean, linearise
+from nmcmc.analysis.intervals import error_of_mean
 from nmcmc.types import Estimate, Floats
 
 
@@ -160,7 +161,8 @@ def _scatter(quantity: Quantity) -> float:
 def _part(influence: Floats, moves: Floats | None) -> Estimate:
     """Return the error of the mean of one source's fluctuation."""
     if influence.ndim == 1:
-        return Estimate(0.0, float(influence.std(ddof=1)) / math.sqrt(len(influence)))
+        error, error_error = error_of_mean(influence)
+        return Estimate(0.0, error, error_error=error_error)
     watched = influence if moves is None else moves
     if not np.any(influence):
         unchanged = reliability.share_unchanged([watched], reliability.longest_run([watched]))

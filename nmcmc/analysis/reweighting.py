@@ -26,11 +26,13 @@ def effective_states(energies: Floats, beta_step: float, values: Floats | None =
     come from tails that fewer states reach. Chains whose energy never changes have none.
     """
     energies = checked_values(energies)
-    w = _shares(energies, beta_step)
-    number = _kish(w)
-    if values is not None:
-        number = min(number, carriers(w * (values - float(np.sum(w * values) / w.sum()))))
-    return _independent(energies, number)
+    return _independent(energies, _states(_shares(energies, beta_step), [] if values is None else [values]))
+
+
+def _states(w: Floats, values_list: Sequence[Floats]) -> float:
+    """Return the smallest number of draws that carry the weight w, or the error of one of the weighted means."""
+    means = [float(np.sum(w * values) / w.sum()) for values in values_list]
+    return min([_kish(w), *(carriers(w * (v - mean)) for v, mean in zip(values_list, means, strict=True))])
 
 
 def _independent(energies: Floats, number: float) -> float:
@@ -104,33 +106,33 @@ def reweight(series: Mapping[str, Floats], n_spins: int, beta: float, to_beta: f
 def reweighting_range(energies: Floats, beta: float, values: Floats | None = None) -> tuple[float, float]:
     """Return the interval of β around a chain's own in which reweighting has 100 independent states or more.
 
-    Without ``values`` it is that of the fluctuation of H, the specific heat: (H − ⟨H⟩)². It is (β, β) for a chain that
-    has fewer itself, and for one whose energy never changes: nothing says how much another β would differ.
+    Without ``values`` it is that of the specific heat, in which `reweight` believes it: of (H − ⟨H⟩)², ⟨H⟩ that of the
+    other β, and of the two means that it is made of. It is (β, β) for a chain that has fewer itself, and for one whose
+    energy never changes: nothing says how much another β would differ.
     """
     energies = checked_values(energies)
     return _reach(energies, beta, -1.0, values), _reach(energies, beta, 1.0, values)
 
 
 def _reach(energies: Floats, beta: float, direction: float, values: Floats | None) -> float:
-    def states(step: float) -> float:
-        return effective_states(energies, step, _squares(energies, step) if values is None else values)
+    worth, shifted = _independent(energies, 1.0), energies - energies.mean()
 
-    if states(0.0) < LEAST_STATES:
+    def enough(step: float) -> bool:
+        w = _shares(energies, direction * step)
+        squares = (shifted - float(np.sum(w * shifted) / w.sum())) ** 2
+        return worth * _states(w, [shifted, shifted**2, squares] if values is None else [values]) >= LEAST_STATES
+
+    if not (worth > 0 and enough(0.0)):
         return beta
-    low, high = 0.0, 20.0 / float(energies.std())
-    for _ in range(40):
+    # The number may rise again beyond, where all weight lies on a few states that are alike: the first step counts.
+    low, stride = 0.0, 0.25 / float(energies.std())
+    while low < 20.0 / float(energies.std()) and enough(low + stride):
+        low += stride
+    high = low + stride
+    for _ in range(30):
         middle = 0.5 * (low + high)
-        if states(direction * middle) >= LEAST_STATES:
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if enough(middle) else (low, middle)
     return max(0.0, beta + direction * low)
-
-
-def _squares(energies: Floats, beta_step: float) -> Floats:
-    """Return (H − ⟨H⟩)² about the mean at β + Δβ: its mean is the variance that the specific heat is made of."""
-    w = _shares(energies, beta_step)
-    return (energies - float(np.sum(w * energies) / w.sum())) ** 2
 
 
 def _kish(w: Floats) -> float:

@@ -100,7 +100,7 @@ def predicted_tau_exp(log_weight: Floats) -> Estimate:
     No observable decays slower, as far as the largest weight has been seen: larger ones among the states that were not
     drawn make the true τ_exp larger. A `windows.TailWindow` with this τ_exp adds what an observable shows of it. The
     error is what the largest of as many draws would scatter by, π/√6 times the mean excess of the ten largest log
-    weights over the next one (Hill 1975). Not reliable as `predicted_acceptance`.
+    weights over the next one (Hill 1975), and what w̄ does. Not reliable as `predicted_acceptance`.
     """
     falling = np.sort(checked_log_weight(log_weight))[::-1]
     w = _falling_weights(falling)
@@ -109,7 +109,8 @@ def predicted_tau_exp(log_weight: Floats) -> Estimate:
     top = falling[: min(11, int(np.count_nonzero(w)))]
     scatter = math.pi / math.sqrt(6) * float(np.mean(top - top[-1]))
     # For slow modes τ ≈ w_max/w̄, and w_max is 1 here.
-    error = scatter / float(w.mean())
+    of_mean = tau**2 / slowest * float(w.std(ddof=1)) / math.sqrt(len(w)) if slowest > 0 else 0.0
+    error = math.hypot(scatter / float(w.mean()), of_mean)
     why = "; ".join(dominated(w))
     return Estimate(tau, error, n=len(w), reliable=not why, why=why)
 

@@ -284,6 +284,16 @@ def unreliable(summary: Any, name: str = "") -> Iterator[str]:
         yield from unreliable(value, f"{name}.{key}" if name else str(key))
 
 
+def remarks(summary: Any, name: str = "") -> Iterator[str]:
+    """Yield a sentence for every estimate inside a summary that can be believed, but may not mean what one thinks."""
+    if not isinstance(summary, Mapping):
+        return
+    if summary.get("reliable") is True and summary.get("why"):
+        yield f"{name}: {summary['why']}"
+    for key, value in summary.items():
+        yield from remarks(value, f"{name}.{key}" if name else str(key))
+
+
 def said_once(sentences: Iterable[str]) -> list[str]:
     """Return "name, name: why" for sentences "name: why", one for every why, in the order of the first ones.
 

@@ -22,7 +22,7 @@ def verify(options: Options) -> list[Check]:
     """Return all checks of the self-test, made with the seed and on the device of the options.
 
     Deterministic ones have a tolerance of their own, statistical ones fail at 5 standard errors, which with about 110
-    of them happens by chance to one seed in fifteen thousand.
+    of these happens by chance to one seed in fifteen thousand.
     """
     rng, device = Rng(options.seed).child("verify"), options.device
     groups = {

@@ -62,7 +62,7 @@ def _uniform_proposals() -> Checks:
     matrix = transition_matrix(np.full(n, 1 / n), log_weight)
     spectrum = _spectrum(matrix, p)
     name = "uniform proposals, 3x3"
-    yield exact(f"{name}: eigenvalues", np.abs(np.sort(eigenvalues(log_weight))[1:] - spectrum[:-1]).max(), 0.0, 1e-10)
+    yield exact(f"{name}: eigenvalues", np.abs(np.sort(eigenvalues(log_weight))[1:] - spectrum[:-1]).max(), 0.0, 1e-12)
     # A proposal that equals the state is accepted; the matrix counts it as staying.
     rate = 1 - float(p @ np.diag(matrix)) + float(p.sum() / n)
     yield exact(f"{name}: predicted acceptance", predicted_acceptance(log_weight).value, rate, 1e-10)

@@ -100,7 +100,7 @@ def open_intact(path: str | PathLike[str]) -> Iterator[h5py.File]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is not a file")
     with corrupt_if_unreadable(path):
-        file = h5py.File(path, "r", locking=False)
+        file = _opened(path)
     with file:
         with corrupt_if_unreadable(path):
             ours = "schema" in file.attrs and get_text(file, "schema") == SCHEMA
@@ -113,6 +113,16 @@ def open_intact(path: str | PathLike[str]) -> Iterator[h5py.File]:
         if not re.fullmatch(r"\d+\.\d+", version) or int(version.split(".")[0]) > int(SCHEMA_VERSION.split(".")[0]):
             raise ValueError(f"{path} has schema version {version}; this nmcmc reads {SCHEMA_VERSION}: update nmcmc")
         yield file
+
+
+def _opened(path: Path) -> h5py.File:
+    """Open a file without a lock; with one if this process holds it open so, as xarray does: HDF5 wants the same."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "file locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")
 
 
 @contextmanager

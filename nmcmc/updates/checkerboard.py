@@ -12,7 +12,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.random import Streams
 from nmcmc.types import Info, Ints, Spins
-from nmcmc.updates.compiled import CompiledUpdate
+from nmcmc.updates.compiled import CompiledUpdate, counted
 
 
 class CheckerboardMetropolis(CompiledUpdate):
@@ -47,9 +47,7 @@ class CheckerboardMetropolis(CompiledUpdate):
 
     def __init__(self, target: Boltzmann, sweeps: int = 1):
         super().__init__(target)
-        if sweeps < 1:
-            raise ValueError(f"sweeps is {sweeps}; a step makes at least one sweep")
-        self.sweeps, self._extents = int(sweeps), _torus_extents(self.energy)
+        self.sweeps, self._extents = counted("sweeps", sweeps), _torus_extents(self.energy)
         self._bits = bit_grid(*self._extents)
         coupling = float(self.energy.couplings[0])
         self._sign = np.uint64(0 if coupling >= 0 else 2**64 - 1)

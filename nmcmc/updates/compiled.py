@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -12,6 +13,17 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng, Streams
 from nmcmc.types import Floats, Info, Ints, Spins, State
+
+
+def counted(name: str, value: int) -> int:
+    """Return how many of something an update makes; ValueError unless it is a whole number ≥ 1."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{name} is {value!r}; give a whole number ≥ 1")
+    return number
 
 
 class CompiledUpdate(ABC):
@@ -54,7 +66,13 @@ class CompiledUpdate(ABC):
         return state, {name: values[:, 0] for name, values in info.items()}
 
     def block(self, state: State, rng: Rng, n: int) -> tuple[State, Spins, Info]:
-        """Make n steps; return the state, all configurations (n_chains, n, n_spins) and the info (n_chains, n)."""
+        """Make n steps; return the state, all configurations (n_chains, n, n_spins) and the info (n_chains, n).
+
+        Raises
+        ------
+        ValueError : if n < 1.
+        """
+        counted("n", n)
         spins, streams = state.spins.copy(), rng.streams(len(state.spins))
         out = np.empty((len(spins), n, self.n_spins), dtype=np.int8)
         count = np.empty((len(spins), n), dtype=np.int64)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Info, Ints, Sampler, Spins, State, Target
+from nmcmc.updates.compiled import counted
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,10 @@ class Independence:
 
         Raises
         ------
+        ValueError : if n < 1.
         FloatingPointError : if a proposal's log_weight is not a number or +∞.
         """
+        counted("n", n)
         spins, log_density, log_prob = self._propose(len(state.spins), rng, n)
         proposed = log_density - log_prob
         source = _accept(state.log_weight, proposed, rng, n)

@@ -11,7 +11,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Streams
 from nmcmc.types import Info, Ints, Spins
-from nmcmc.updates.compiled import CompiledUpdate
+from nmcmc.updates.compiled import CompiledUpdate, counted
 
 Scan = Literal["random", "checkerboard"]
 
@@ -38,9 +38,7 @@ class LocalUpdate(CompiledUpdate):
         super().__init__(target)
         if scan not in ("random", "checkerboard"):
             raise ValueError(f"scan is {scan!r}; it must be 'random' or 'checkerboard'")
-        if sweeps < 1:
-            raise ValueError(f"sweeps is {sweeps}; a step makes at least one sweep")
-        self.scan, self.sweeps = scan, int(sweeps)
+        self.scan, self.sweeps = scan, counted("sweeps", sweeps)
         self._order = checkerboard_order(self.energy) if scan == "checkerboard" else np.empty(0, dtype=np.int64)
 
     def _run(self, spins: Spins, streams: Streams, out: Spins, count: Ints) -> None:

@@ -11,6 +11,7 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Info, Spins, State
+from nmcmc.updates.compiled import counted
 
 
 class ParallelTempering:
@@ -49,12 +50,10 @@ class ParallelTempering:
     """
 
     def __init__(self, energy: PairwiseEnergy, betas: Sequence[float] | Floats, sweeps: int = 1):
-        self.energy, self.sweeps = energy, int(sweeps)
+        self.energy, self.sweeps = energy, counted("sweeps", sweeps)
         self.betas = np.array([Boltzmann(energy, float(beta)).beta for beta in betas])
         if len(self.betas) < 2 or np.any(np.diff(self.betas) <= 0):
             raise ValueError(f"betas are {self.betas.tolist()}; give at least two in rising order")
-        if sweeps < 1:
-            raise ValueError(f"sweeps is {sweeps}; a step makes at least one sweep")
 
     @property
     def n_spins(self) -> int:
@@ -83,9 +82,15 @@ class ParallelTempering:
         return state, {name: values[:, 0] for name, values in info.items()}
 
     def block(self, state: State, rng: Rng, n: int) -> tuple[State, Spins, Info]:
-        """Make n steps; return the state, all configurations (n_chains, n, n_spins) and the info (n_chains, n)."""
+        """Make n steps; return the state, all configurations (n_chains, n, n_spins) and the info (n_chains, n).
+
+        Raises
+        ------
+        ValueError : if n < 1.
+        """
         from nmcmc.kernels.tempering import tempering_steps
 
+        counted("n", n)
         ladders = (len(state.spins) // len(self.betas), len(self.betas))
         spins, streams = state.spins.copy().reshape(*ladders, -1), rng.streams(len(state.spins)).reshape(*ladders, 4)
         out = np.empty((*ladders, n, self.n_spins), dtype=np.int8)

@@ -11,7 +11,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.random import Streams
 from nmcmc.types import Info, Ints, Spins
-from nmcmc.updates.compiled import ClusterUpdate
+from nmcmc.updates.compiled import ClusterUpdate, counted
 
 
 class Wolff(ClusterUpdate):
@@ -44,9 +44,7 @@ class Wolff(ClusterUpdate):
 
     def __init__(self, target: Boltzmann, clusters: int = 1):
         super().__init__(target)
-        if clusters < 1:
-            raise ValueError(f"clusters is {clusters}; a step flips at least one cluster")
-        self.clusters = int(clusters)
+        self.clusters = counted("clusters", clusters)
 
     def _run(self, spins: Spins, streams: Streams, out: Spins, count: Ints) -> None:
         from nmcmc.kernels import wolff as kernel

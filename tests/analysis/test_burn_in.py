@@ -44,6 +44,28 @@ def test_a_trend_does_not_hide_in_its_own_autocorrelations(noise):
     assert "draw more" in found.why
 
 
+@pytest.mark.parametrize("n_chains", [1, 4])
+@pytest.mark.parametrize("drift", ["line", "decay", "step"])
+def test_a_drift_below_the_fluctuations_is_seen(drift, n_chains):
+    """MSER cuts nothing of any of them; the mean of all draws is 10 errors and more off that of the last ones."""
+    time = np.arange(10_000) / 10_000
+    level = {"line": 0.5 * time, "decay": 0.6 * np.exp(-time / 0.2), "step": 0.3 * (time > 0.6)}[drift]
+    found = burn_in(level + np.random.default_rng(4).standard_normal((n_chains, 10_000)))
+    assert found.value == 5000
+    assert "the chains drift; draw more" in found.why
+
+
+def test_a_drift_of_the_whole_chain_is_not_cured_by_a_short_warm_up():
+    for seed in range(5):
+        found = burn_in(2 * np.arange(10_000) / 10_000 + ar1(0.8, 1, 10_000, seed=seed))
+        assert "draw more after a longer warm-up" in found.why
+
+
+@pytest.mark.parametrize(("a", "n_draws"), [(0.0, 40), (0.9, 500), (0.98, 2500), (-0.8, 200)])
+def test_stationary_chains_of_50_tau_int_do_not_drift(a, n_draws):
+    assert all(burn_in(ar1(a, 1, n_draws, seed=seed)).reliable for seed in range(200))
+
+
 def test_a_handful_of_draws_tells_nothing():
     assert "too short" in burn_in(np.arange(4.0)[None]).why
 

@@ -56,6 +56,17 @@ def test_controls_that_repeat_each_other_or_do_not_vary_do_no_harm():
     np.testing.assert_allclose(twice, once, atol=1e-8)
 
 
+@pytest.mark.parametrize("constant", [0.1, 0.3, 1 / 3, 0.7, 1.1, 2.9])
+def test_a_control_that_never_varies_changes_nothing(constant):
+    """Its standard deviation may be one of rounding, by which it must not be divided."""
+    states = sticky(P, 4, 101, 0.5, np.random.default_rng(5))
+    control = CONTROLS[0][states]
+    mean = Quantity(float(P @ CONTROLS[0]))
+    once, _ = controlled(VALUES[states], control[None], [mean])
+    twice, _ = controlled(VALUES[states], np.stack([control, np.full_like(control, constant)]), [mean, Quantity(0.0)])
+    np.testing.assert_allclose(twice, once, atol=1e-8)
+
+
 def test_controls_that_hardly_ever_vary_do_no_harm():
     """Two controls are alike but in rare states, as in a cold system: slopes of one half would mislead the other."""
     rng, found, plain = np.random.default_rng(6), [], []

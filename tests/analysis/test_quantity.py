@@ -5,6 +5,7 @@ import pytest
 from sticky import assert_calibrated, sticky
 
 from nmcmc.analysis.autocorrelation import estimate_function, estimate_mean
+from nmcmc.analysis.intervals import degrees_of_freedom
 from nmcmc.analysis.quantity import Quantity, covariance, function_of, independent, mean_of
 
 X = np.random.default_rng(1).standard_normal((2, 2000))
@@ -14,6 +15,17 @@ def test_a_mean_is_that_of_the_gamma_method():
     found, wanted = mean_of(X, "x").estimate(), estimate_mean(X)
     assert (found.value, found.error, found.tau_int) == (wanted.value, wanted.error, wanted.tau_int)
     assert found.error_error == pytest.approx(wanted.error_error)
+
+
+def test_the_error_of_independent_draws_knows_its_own_error():
+    """The error of a mean of 60 exponential numbers scatters about as its own error says, and ν is finite."""
+    series = np.random.default_rng(5).exponential(size=(4000, 60))
+    found = [mean_of(draws, "draws").estimate() for draws in series]
+    errors = np.array([each.error for each in found])
+    assert abs(np.mean(errors**2) * 60 - 1) < 5 * np.sqrt(8 / 60 / 4000)
+    told = np.sqrt(np.mean([each.error_error**2 for each in found]))
+    assert 0.6 < told / errors.std() < 1.1
+    assert np.median([degrees_of_freedom(each) for each in found]) < 60
 
 
 def test_one_source_adds_before_the_error_and_two_add_in_quadrature():

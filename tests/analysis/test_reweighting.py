@@ -58,6 +58,16 @@ def test_beyond_the_reach_of_the_chain_the_result_is_flagged():
     assert not outside.reliable
 
 
+def test_the_reach_is_where_reweight_believes_the_specific_heat():
+    """Of four tori: towards their ground states the number of states that carry it falls, and later rises again."""
+    index = np.random.default_rng(7).choice(2**16, (4, 4, 500), p=P)
+    data = {"energy": H[index].sum(axis=0), "magnetization": M[index].mean(axis=0)}
+    for end in reweighting.reweighting_range(data["energy"], BETA):
+        for share, believed in ((0.95, True), (1.05, False)):
+            found = reweighting.reweight(data, 64, BETA, BETA + share * (end - BETA))["specific_heat"]
+            assert found.reliable == believed
+
+
 def test_the_effective_number_is_that_of_the_formula():
     index = np.random.default_rng(4).choice(2**16, (4, 50_000), p=P)
     step = NEAR - BETA

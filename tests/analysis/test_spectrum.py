@@ -106,6 +106,15 @@ def test_error_of_the_slowest_mode_is_its_scatter():
     assert np.std([f.value for f in found]) == pytest.approx(np.mean([f.error for f in found]), rel=0.5)
 
 
+def test_error_of_the_slowest_mode_knows_that_of_the_mean_weight():
+    """Of a few states the heaviest is drawn often: the largest weights are equal, and only w̄ scatters."""
+    w, q = np.array([0.2, 1.0, 3.0]), np.array([0.5, 0.4, 0.1])
+    draws = np.log(w)[np.random.default_rng(2).choice(3, (400, 1000), p=q)]
+    found = [predicted_tau_exp(row) for row in draws]
+    pulls = [f.deviation(-1 / math.log(1 - q @ w / 3)) for f in found]
+    assert np.mean(np.square(pulls)) == pytest.approx(1, abs=5 * math.sqrt(2 / 400))
+
+
 def test_predictions_of_derived_quantities_are_those_of_their_fluctuations():
     rng = np.random.default_rng(8)
     energy, m, log_weight = rng.standard_normal(1000), rng.uniform(-1, 1, 1000), rng.standard_normal(1000)

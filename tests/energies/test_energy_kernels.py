@@ -1,4 +1,7 @@
+import itertools
+
 import numpy as np
+import pytest
 
 from nmcmc.kernels import energy as kernel
 
@@ -22,12 +25,16 @@ def test_edge_products_are_the_edge_sum_of_unit_couplings():
     np.testing.assert_array_equal(out, -total)
 
 
-def test_bond_sums_count_every_axis_on_its_own():
-    spins = random_spins((3, 4, 2, 5))
-    for periodic in ((True, True, True), (False, True, False), (False, False, False)):
-        out = np.empty((3, 3), dtype=np.int64)
-        kernel.bond_sums(spins, np.array(periodic), out)
-        for axis in range(3):
+@pytest.mark.parametrize("extents", [(4, 2, 5), (3, 7, 65), (3, 2, 64), (1, 5, 128), (2, 1, 192)])
+@pytest.mark.parametrize("periodic", [*itertools.product([False, True], repeat=3)])
+def test_bond_sums_count_every_axis_on_its_own(extents, periodic):
+    """Rows of a multiple of 64 spins are counted by the word, others by the byte."""
+    spins, out = random_spins((3, *extents)), np.empty((3, 3), dtype=np.int64)
+    kernel.bond_sums(spins, np.array(periodic), out)
+    for axis in range(3):
+        if extents[axis] == 1:
+            assert not out[:, axis].any()
+        else:
             product = spins.astype(np.int64) * np.roll(spins, -1, axis + 1)
             if not periodic[axis]:
                 product = np.delete(product, -1, axis + 1)

@@ -11,7 +11,9 @@ from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical import sampler as module
 from nmcmc.samplers.hierarchical.block import Block, gather
+from nmcmc.samplers.hierarchical.leaves import Leaves
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
+from nmcmc.samplers.masked_net import MaskedNet
 
 BOUNDARIES = ["periodic", "open", ("periodic", "open"), ("open", "periodic")]
 
@@ -86,6 +88,19 @@ def test_a_draw_is_that_of_plain_arrays_however_far_apart_its_rows_are(monkeypat
     draw = sampler.sample(100, Rng(2))
     assert torch.equal(draw.spins, spins)
     assert torch.equal(draw.log_prob, log_q + (sampler.beta * leaves - log_z))
+
+
+@pytest.mark.parametrize(("extents", "leaf"), [((12, 9), 3), ((16, 16), 7)])
+def test_the_path_of_other_devices_draws_the_same_configurations(monkeypatch, extents, leaf):
+    sampler = sampler_on(random_energy(extents), leaf=leaf, width=2)
+    by_kernels, weights = sampler.sample(17, Rng(2)), sampler.sample_log_weight(17, Rng(2))
+    monkeypatch.setattr(MaskedNet, "draw", MaskedNet.draw_by_torch)
+    monkeypatch.setattr(Leaves, "draw", Leaves.by_torch)
+    monkeypatch.setattr(Leaves, "log_z", lambda leaves, spins: leaves.by_torch(spins, None))
+    by_torch = sampler.sample(17, Rng(2))
+    assert torch.equal(by_torch.spins, by_kernels.spins)
+    torch.testing.assert_close(by_torch.log_prob, by_kernels.log_prob, rtol=1e-6, atol=1e-5)
+    torch.testing.assert_close(sampler.sample_log_weight(17, Rng(2)), weights, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

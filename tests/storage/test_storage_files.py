@@ -111,6 +111,15 @@ def test_xarray_opens_it_as_it_is(tmp_path):
         assert posterior.sizes == {"chain": 2, "draw": 40}
 
 
+def test_a_file_that_xarray_or_h5py_holds_open_is_read(written):
+    """They lock it, nmcmc does not, and HDF5 wants one process to open a file in one way."""
+    path, records = written
+    with xarray.open_datatree(path, engine="h5netcdf"):
+        assert same(files.read(path), records)
+    with h5py.File(path, "r"):
+        assert same(files.read(path), records)
+
+
 def test_every_truncation_is_refused(written):
     path, _ = written
     raw = path.read_bytes()

@@ -64,6 +64,14 @@ def test_a_block_is_that_many_steps_bit_for_bit(name):
     assert rng.state() == single_rng.state()
 
 
+@pytest.mark.parametrize("name", WITH_BLOCK)
+@pytest.mark.parametrize("n", [0, -1])
+def test_a_block_without_steps_is_refused(name, n):
+    state, rng = begin(UPDATES[name])
+    with pytest.raises(ValueError, match=f"n is {n}; give a whole number ≥ 1"):
+        UPDATES[name].block(state, rng, n)
+
+
 @every_update
 def test_a_step_keeps_its_input_and_gives_one_value_per_chain(update):
     state, rng = begin(update)

@@ -138,6 +138,7 @@ def test_other_systems_are_referred_to_metropolis(problem, energy):
         CheckerboardMetropolis(Boltzmann(energy, 0.4))
 
 
-def test_no_sweep_is_refused():
-    with pytest.raises(ValueError, match="sweeps is 0"):
-        CheckerboardMetropolis(torus(), sweeps=0)
+@pytest.mark.parametrize("sweeps", [0, 2.5])
+def test_sweeps_are_a_whole_number(sweeps):
+    with pytest.raises(ValueError, match=f"sweeps is {sweeps}; give a whole number ≥ 1"):
+        CheckerboardMetropolis(torus(), sweeps=sweeps)

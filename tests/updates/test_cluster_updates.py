@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -24,9 +26,10 @@ def test_a_field_is_refused_with_advice(update):
         update(Boltzmann(LatticeEnergy(Lattice((4, 4)), 1.0, 0.1), 0.4))
 
 
-def test_no_cluster_is_refused():
-    with pytest.raises(ValueError, match="clusters is 0"):
-        Wolff(torus(), clusters=0)
+@pytest.mark.parametrize("clusters", [0, 1.5, 2.0, math.nan])
+def test_clusters_are_a_whole_number(clusters):
+    with pytest.raises(ValueError, match=f"clusters is {clusters}; give a whole number ≥ 1"):
+        Wolff(torus(), clusters=clusters)
 
 
 @pytest.mark.parametrize("coupling", [1.0, -1.0])
