@@ -3,7 +3,8 @@
 Cost = seconds per update · 2 τ_int, τ_int by the Γ-method for E and m² and the worse of the two taken. The neural
 update is everything that the chain does: uniforms, lines, leaves, energies, decisions. A Wolff update is one cluster,
 timed without recording configurations in between, and over so many that their sizes average out. Timings alternate
-between the two in one run, on one thread and in its processor time, and medians are compared. Training of the model,
+between the two in one run, some tenths of a second each, on one thread and in its processor time, and medians are
+compared. Training of the model,
 and of those that it took nets from, is added to tell after how many effective samples it has paid for itself.
 """
 
@@ -20,26 +21,28 @@ from nmcmc.experiment.build import observables
 from nmcmc.random import Rng
 from nmcmc.samplers.pretrained import card, load_pretrained, pretrained_names
 from nmcmc.updates.independence import Independence
-from nmcmc.updates.run import run
+from nmcmc.updates.run import BLOCK_DRAWS, BLOCK_SPINS, run
 from nmcmc.updates.wolff import Wolff
 
 EXTENTS = (32, 64, 128)
 NAMES = ("energy_per_spin", "m2")
 CHAINS = 16
-BATCH_SPINS = 2**21
+BLOCKS = 4
+"""Blocks of one timing, as large as chains make them: what was in the caches before costs either of the two little."""
 
 
 def timers(sampler, target, clusters, seed):
     """Return two functions that time some updates and return seconds per update: neural and Wolff."""
-    rng, batch = Rng(seed), max(16, BATCH_SPINS // target.n_spins)
+    rng, batch = Rng(seed), min(BLOCK_DRAWS, BLOCK_SPINS // target.n_spins)
     neural, wolff = Independence(sampler, target), Wolff(target, clusters)
     first = sampler.sample(1, rng.child("start")).spins.numpy()
     states = {"neural": neural.init(first), "wolff": wolff.init(first)}
 
     def one(name, update, steps, per_step, stream):
         begin = time.thread_time()
-        states[name], _, _ = update.block(states[name], stream, steps)
-        return (time.thread_time() - begin) / (steps * per_step)
+        for _ in range(BLOCKS):
+            states[name], _, _ = update.block(states[name], stream, steps)
+        return (time.thread_time() - begin) / (BLOCKS * steps * per_step)
 
     streams = rng.child("neural"), rng.child("wolff")
     return {
@@ -115,7 +118,7 @@ def main():
     options = parser(__doc__)
     options.add_argument("--repeats", type=int, default=15)
     options.add_argument("--clusters", type=int, default=1500, help="clusters per timed Wolff step")
-    options.add_argument("--n-draws", type=int, default=200_000, help="updates of the chains that tau is taken from")
+    options.add_argument("--n-draws", type=int, default=600_000, help="updates of the chains that tau is taken from")
     args = options.parse_args()
     extents = EXTENTS
     if args.quick:
