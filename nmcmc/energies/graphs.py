@@ -237,9 +237,10 @@ class IndependentSet(Problem):
 
     @cached_property
     def edges(self) -> Ints:
-        """The edges of non-zero weight, each once, (n_edges, 2)."""
+        """The edges, each once, (n_edges, 2): all that a graph lists, and of a matrix the entries that are not zero."""
         graph = self.terms.edges_once()
-        return np.unique(np.sort(graph.pairs[graph.weights != 0], axis=1), axis=0)
+        listed = np.full(len(graph.pairs), self.terms.kind == "graph")
+        return np.unique(np.sort(graph.pairs[listed | (graph.weights != 0)], axis=1), axis=0)
 
     @cached_property
     def energy(self) -> PairwiseEnergy:

@@ -182,3 +182,12 @@ def _per_item(name: str, values: float | Sequence[float] | Floats, n_items: int,
     if not np.all(np.isfinite(array)):
         raise ValueError(f"{name} contain a number that is not finite; give finite numbers")
     return np.ascontiguousarray(array)
+
+
+def check_pairwise(energy: object, name: str) -> None:
+    """Raise TypeError unless the energy has couplings and fields, from which the net of that name starts."""
+    if not isinstance(energy, PairwiseEnergy):
+        raise TypeError(
+            f"the energy is a {type(energy).__name__}; {name} starts from couplings and fields. Give a PairwiseEnergy "
+            "of as many spins near it, with fields unless H(s) = H(−s); train and run the net with the energy itself"
+        )

@@ -190,7 +190,7 @@ def format_of(path: Path) -> str:
     raise ValueError(f"{path} is in no format that shows; say which: --format {', '.join(FORMATS)}")
 
 
-def read_terms(path: Path, form: str = "") -> Terms:
+def read_terms(path: Path | str, form: str = "") -> Terms:
     """Return what a file lists, in a format of `FORMATS` or in the one that `format_of` finds.
 
     Raises
@@ -198,6 +198,7 @@ def read_terms(path: Path, form: str = "") -> Terms:
     FileNotFoundError : if there is no such file.
     ValueError : for an unknown format, or content that is not of that format; it names the line.
     """
+    path = Path(path)
     form = form or format_of(path)
     if form not in FORMATS:
         raise ValueError(f"format is {form!r}; it must be one of {', '.join(FORMATS)}")

@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from nmcmc.energies.terms import MAX_SITES, Terms, terms_of
+from nmcmc.types import Floats, Ints
 
 MAX_ENTRIES = 2**28
 _NAMES = ("format", "shape", "data", "indices", "indptr")
@@ -82,7 +83,16 @@ def _terms(arrays: dict[str, np.ndarray[Any, Any]]) -> Terms:
     if pairs.size and not 0 <= pairs.min() <= pairs.max() < shape[0]:
         raise ValueError(f"an index is {pairs[:, 1].max()} or {pairs[:, 1].min()}, outside the matrix")
     pairs = pairs if form == "csr" else pairs[:, ::-1]
-    weights, single = data.astype(np.float64), pairs[:, 0] == pairs[:, 1]
+    pairs, weights = _summed(pairs, data.astype(np.float64), shape[0])
+    single = pairs[:, 0] == pairs[:, 1]
     linear = np.bincount(pairs[single, 0], weights[single], minlength=shape[0])
     kept = ~single & (weights != 0)
     return terms_of("matrix", shape[0], pairs[kept], weights[kept], linear)
+
+
+def _summed(pairs: Ints, weights: Floats, n: int) -> tuple[Ints, Floats]:
+    """Return every pair once: entries that are stored in pieces are their sum, as in scipy."""
+    keys, place = np.unique(pairs[:, 0] * n + pairs[:, 1], return_inverse=True)
+    if len(keys) == len(pairs):
+        return pairs, weights
+    return np.stack([keys // n, keys % n], axis=1), np.bincount(place, weights).astype(np.float64)

@@ -82,7 +82,11 @@ def prepare(path: Path, config: OptimizeConfig, options: Options) -> OptimizeJob
     ------
     FileNotFoundError, ValueError : for a file that is not there, or gives no such problem.
     """
-    problem = problem_of(read_terms(path, config.format), config.problem)
+    terms = read_terms(path, config.format)
+    try:
+        problem = problem_of(terms, config.problem)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return OptimizeJob(path, problem, config, options, hashlib.sha256(path.read_bytes()).hexdigest())
 
 

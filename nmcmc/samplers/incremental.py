@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.energies.pairwise import PairwiseEnergy, check_pairwise
 from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
@@ -35,13 +35,14 @@ class IncrementalSampler(AutoregressiveSampler):
 
     Raises
     ------
-    ValueError : for a beta that is negative or not finite.
+    TypeError : for an energy that is not pairwise. ValueError : for a beta that is negative or not finite.
     """
 
     granularity = 1
     """Rows that the kernel treats together."""
 
     def __init__(self, energy: PairwiseEnergy, beta: float):
+        check_pairwise(energy, type(self).__name__)
         super().__init__(energy.n_spins)
         self.energy, self.beta = energy, Boltzmann(energy, beta).beta
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmcmc.energies.boltzmann import Boltzmann
-from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.energies.pairwise import PairwiseEnergy, check_pairwise
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
 from nmcmc.samplers.masked_net import MaskedNet
@@ -37,6 +37,7 @@ class MADESampler(AutoregressiveSampler):
 
     Raises
     ------
+    TypeError : for an energy that is not pairwise.
     ValueError : for a beta that is negative or not finite, or sizes below 1.
 
     Examples
@@ -48,6 +49,7 @@ class MADESampler(AutoregressiveSampler):
     """
 
     def __init__(self, energy: PairwiseEnergy, beta: float, *, width: int = 4, depth: int = 2, rng: Rng):
+        check_pairwise(energy, type(self).__name__)
         super().__init__(energy.n_spins)
         self.energy, self.beta, self.width, self.depth = energy, Boltzmann(energy, beta).beta, width, depth
         generator = rng.child("made").torch_generator()

@@ -85,6 +85,15 @@ def test_the_largest_independent_set_is_that_of_all_subsets():
     assert problem.bound >= largest
 
 
+def test_an_edge_of_weight_zero_is_an_edge_of_a_graph_but_no_entry_of_a_matrix():
+    pairs, weights, both = [(0, 1), (1, 2)], [0.0, 1.0], np.array([[1, 1, 0]])
+    graph, matrix = (problem_of(terms_of(kind, 3, pairs, weights), "mis") for kind in ("graph", "matrix"))
+    assert (-graph.energy(all_states(3)).min(), -matrix.energy(all_states(3)).min()) == (2, 2)
+    with pytest.raises(ValueError, match="both ends of the edge"):
+        graph.value(both)
+    assert matrix.value(both) == [2]
+
+
 def test_a_matching_bounds_the_independent_sets_of_a_bipartite_graph_tightly():
     problem = problem_of(from_networkx(networkx.path_graph(7)), "mis")
     assert problem.bound == 4 == problem.value(np.array([[1, 0, 1, 0, 1, 0, 1]]))[0]

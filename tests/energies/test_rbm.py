@@ -1,15 +1,24 @@
 """The marginal of a restricted Boltzmann machine: the sum over its hidden spins."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from perturbed import perturbed
 
 from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.energies.rbm import RestrictedBoltzmannEnergy
 from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.exact.known import exact_values
 from nmcmc.random import Rng
+from nmcmc.samplers.made import MADESampler
+from nmcmc.samplers.partial_fields import OneParameterSampler
+from nmcmc.samplers.sk import CavitySampler
+from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.updates.independence import Independence
+from nmcmc.updates.run import run
 
 
 def machine(n_hidden=3, n_spins=5, seed=1):
@@ -73,3 +82,21 @@ def test_other_shapes_are_refused(arguments):
 def test_configurations_of_another_size_are_refused():
     with pytest.raises(ValueError, match=r"this energy takes \(batch, 5\)"):
         machine()(np.ones((2, 4), dtype=np.int8))
+
+
+@pytest.mark.parametrize("kind", [MADESampler, SparseSampler, CavitySampler, OneParameterSampler])
+def test_nets_that_start_from_couplings_say_that_it_has_none(kind):
+    with pytest.raises(TypeError, match=f"{kind.__name__} starts from couplings and fields"):
+        kind(machine(), 1.0, rng=Rng(1))
+
+
+def test_the_chain_of_a_net_that_starts_near_it_has_its_mean_energy():
+    energy, states = machine(), all_states(5)
+    net = MADESampler(PairwiseEnergy(5, [], [], energy.visible), 1.0, width=2, depth=1, rng=Rng(1))
+    update = Independence(perturbed(net), Boltzmann(energy, 1.0))
+    chain = run(update, 2000, Rng(2), observables={"energy": energy}, n_chains=50, warmup=200)
+    means, exact = chain.series["energy"].mean(axis=1), probabilities(energy, 1.0) @ energy(states)
+    error = means.std(ddof=1) / math.sqrt(50)
+    assert abs(means.mean() - exact) < 5 * error
+    drawn = update.sampler.sample(2000, Rng(3)).spins.numpy()
+    assert abs(energy(drawn).mean() - exact) > 50 * error, "the net alone has another one"

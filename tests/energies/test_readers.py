@@ -112,6 +112,16 @@ def test_matrices_of_scipy(tmp_path, kind, dtype):
     np.testing.assert_array_equal(problem_of(read_terms(tmp_path / "a.npz"), "qubo").value(x), expected)
 
 
+def test_entries_in_pieces_are_summed_as_scipy_does(tmp_path):
+    pieces = scipy.sparse.csr_matrix(([1.0, 2.0, 3.0, 4.0, -4.0], [1, 1, 0, 2, 2], [0, 2, 5, 5]), shape=(3, 3))
+    scipy.sparse.save_npz(tmp_path / "pieces.npz", pieces)
+    scipy.sparse.save_npz(tmp_path / "whole.npz", scipy.sparse.csr_matrix(pieces.toarray()))
+    assert len(pieces.data) == 5
+    found, expected = (read_terms(str(tmp_path / name)) for name in ("pieces.npz", "whole.npz"))
+    assert found.pairs.tolist() == expected.pairs.tolist() == [[0, 1], [1, 0]]
+    assert found.weights.tolist() == expected.weights.tolist() == [3, 3]
+
+
 @pytest.mark.parametrize(
     ("form", "content", "message"),
     [

@@ -151,7 +151,7 @@ def test_leftovers_of_other_settings_are_refused(graph, monkeypatch):
     [
         ("optimize none", "does not exist"),
         ("optimize g --problem tsp", "must be one of maxcut"),
-        ("optimize g --problem qubo", "a graph, which is no qubo problem"),
+        ("optimize g --problem qubo", "g: the file gives a graph, which is no qubo problem"),
         ("optimize g --format rudy", "must be one of gset"),
         ("optimize g --format csr", "is no matrix"),
         ("optimize g --sweeps 0", "sweeps is 0"),
