@@ -32,9 +32,10 @@ _PRIOR_DRAWS, _PRIOR_K = 10, 0.5
 
 
 def pareto_k(weights: Floats) -> Estimate:
-    """Return the Pareto shape k of the largest min(n/5, 3√n) weights (n,), ±(1 + k)/√M; −∞ for weights without a tail.
+    """Return the Pareto shape k of the largest min(n/5, 3√n) weights (n,), ±|1 + k|/√M; −∞ for weights without a tail.
 
-    Not reliable beyond 0.7, or if the tail has fewer than 40 weights.
+    Not reliable beyond 0.7, unless the tail carries less than 1 % of all weight and no shape of it matters, or if the
+    tail has fewer than 40 weights.
 
     Examples
     --------
@@ -48,8 +49,8 @@ def pareto_k(weights: Floats) -> Estimate:
     if len(excess) < 5:
         return Estimate(-math.inf, 0.0, n=len(weights))
     k, _ = generalised_pareto(excess)
-    error = (1 + k) / math.sqrt(len(excess))
-    why = _complaint(k)
+    error = abs(1 + k) / math.sqrt(len(excess))
+    why = _complaint(k) if float(excess.sum()) >= LEAST_SHARE * float(weights.sum()) else ""
     if len(excess) < LEAST_TAIL:
         why = f"only {len(excess)} weights are in the tail; its shape needs {LEAST_TAIL}"
     return Estimate(k, error, n=len(weights), reliable=not why, why=why)

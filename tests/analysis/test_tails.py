@@ -51,3 +51,21 @@ def test_a_heavy_tail_of_next_to_no_weight_does_no_harm():
     weights = 1 + 1e-9 * RNG(4).random(20_000) ** -0.9
     assert pareto_k(weights).value > 0.7
     assert heavy(weights) == []
+
+
+def test_a_tail_that_carries_nothing_is_not_complained_of():
+    """Where the largest weights exceed the others by less than 1 % of the sum, any shape may be fitted to them."""
+    tail = RNG(1).random(10_000) ** -1.0
+    weights = 1 + 1e-4 * tail
+    assert pareto_k(weights).value > 0.7
+    assert pareto_k(weights).reliable
+    assert heavy(weights) == []
+    assert not pareto_k(tail).reliable, "the same tail, where it carries weight"
+
+
+def test_the_error_of_a_shape_is_no_negative_number():
+    """A few different values, as few states have, are fitted by k far below −1."""
+    atoms = RNG(1).choice([0.0, 1e-6, 0.5, 1.0], p=[0.9, 0.05, 0.04, 0.01], size=10_000)
+    found = pareto_k(1 + atoms)
+    assert found.value < -1
+    assert found.error > 0
