@@ -45,9 +45,10 @@ def to_pyerrors(chain: Chain, ensemble: str = "nmcmc") -> dict[str, Any]:
     ``ratio = obs["energy"] / obs["magnetization"]``, ``ratio.gamma_method()``. For powers of a series, such as ⟨m²⟩,
     record it, or give it by `series_to_pyerrors`.
 
-    τ_int and errors of a single chain are those of `estimate_mean` within 1 %, with the same S. Of several chains
-    pyerrors subtracts the mean of each replicum, nmcmc the common one: its τ_int is smaller by about (2W + 1)/n_draws
-    of itself, n_draws the length of one chain, and does not grow where chains disagree.
+    τ_int and errors of a single chain are those of `estimate_mean` within 1 %, with the same S, unless draws
+    anticorrelate: pyerrors does not go below τ_int = ½. Of several chains pyerrors subtracts the mean of each replicum,
+    nmcmc the common one: its τ_int is smaller by about (2W + 1)/n_draws of itself, n_draws the length of one chain,
+    and does not grow where chains disagree.
 
     Parameters
     ----------
