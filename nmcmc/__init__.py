@@ -63,13 +63,18 @@ if TYPE_CHECKING:
     from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
     from nmcmc.samplers.sk import CavitySampler as CavitySampler, ReplicaSampler as ReplicaSampler
     from nmcmc.samplers.sparse import SparseSampler as SparseSampler
-    from nmcmc.samplers.store import load_sampler as load_sampler, save_sampler as save_sampler
+    from nmcmc.samplers.response import follow_response as follow_response, start_at_response as start_at_response
+    from nmcmc.samplers.store import (
+        at_beta as at_beta,
+        load_sampler as load_sampler,
+        save_sampler as save_sampler,
+    )
     from nmcmc.samplers.symmetrized import (
         SymmetrizedSampler as SymmetrizedSampler,
         translations as translations,
     )
     from nmcmc.solution import optimize as optimize
-    from nmcmc.training.annealing import train_along as train_along
+    from nmcmc.training.annealing import Annealing as Annealing, brisk as brisk, train_along as train_along
     from nmcmc.training.loop import Plan as Plan, train as train
     from nmcmc.training.objectives import (
         block_local_reverse_kl as block_local_reverse_kl,
@@ -176,7 +181,12 @@ _HOMES = {
         "ReplicaSampler",
     ),
     "nmcmc.samplers.sparse": ("SparseSampler",),
+    "nmcmc.samplers.response": (
+        "follow_response",
+        "start_at_response",
+    ),
     "nmcmc.samplers.store": (
+        "at_beta",
         "load_sampler",
         "save_sampler",
     ),
@@ -185,7 +195,11 @@ _HOMES = {
         "translations",
     ),
     "nmcmc.solution": ("optimize",),
-    "nmcmc.training.annealing": ("train_along",),
+    "nmcmc.training.annealing": (
+        "Annealing",
+        "brisk",
+        "train_along",
+    ),
     "nmcmc.training.loop": (
         "Plan",
         "train",

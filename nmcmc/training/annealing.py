@@ -28,10 +28,11 @@ class Annealing:
     gentle : whether rates are multiplied by the standard deviation of ln w wherever a β begins with one below 1. Adam
         moves every weight by the rate, however small the noise of its gradient: a sampler that is close already would
         only lose by it.
+    rounds : how often the plan is gone through at each β, each time with a rate by the spread that is left.
 
     Raises
     ------
-    ValueError : for no β, or one that is not above the one before.
+    ValueError : for no β, or one that is not above the one before, or fewer rounds than 1.
     """
 
     betas: tuple[float, ...]
