@@ -61,9 +61,9 @@ if TYPE_CHECKING:
     from nmcmc.samplers.made import MADESampler as MADESampler
     from nmcmc.samplers.pixelcnn import PixelCNNSampler as PixelCNNSampler
     from nmcmc.samplers.pretrained import load_pretrained as load_pretrained
+    from nmcmc.samplers.response import follow_response as follow_response, start_at_response as start_at_response
     from nmcmc.samplers.sk import CavitySampler as CavitySampler, ReplicaSampler as ReplicaSampler
     from nmcmc.samplers.sparse import SparseSampler as SparseSampler
-    from nmcmc.samplers.response import follow_response as follow_response, start_at_response as start_at_response
     from nmcmc.samplers.store import (
         at_beta as at_beta,
         load_sampler as load_sampler,
