@@ -15,6 +15,10 @@ Formula = tuple[Callable[..., float], tuple[str, ...]]
 """A function of means, and the names of the moments whose means it takes."""
 
 
+RECORDED = ("energy", "magnetization", "structure_factor")
+"""Series from which `derive` makes all it can; of others a chain has the mean."""
+
+
 def measurements(energy: Energy, extents: tuple[int, ...] | None = None) -> dict[str, Callable[[Spins], Floats]]:
     """Return the functions spins (batch, n_spins) → (batch,) that a chain records of its states.
 

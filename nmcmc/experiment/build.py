@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+import numpy as np
+
 from nmcmc.analysis.observables import measurements
 from nmcmc.config import CURIE_WEISS, SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import Disorder, edwards_anderson, random_regular, sherrington_kirkpatrick
 from nmcmc.energies.lattice import Boundary, Lattice, LatticeEnergy
-from nmcmc.energies.mean_field import CurieWeissEnergy, fastest, hopfield
+from nmcmc.energies.mean_field import CurieWeissEnergy, HopfieldEnergy, fastest, hopfield
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.experiment.configurations import Configurations
 from nmcmc.random import Rng
@@ -39,6 +41,8 @@ LONG_LINE = 64
 """Spins of the longest line whose net has the full width."""
 LARGEST_RESPONSE = 1024
 """Spins of the largest system whose linear response is worth its N⁴ operations: some ten seconds."""
+OVERLAPS = 4
+"""Stored patterns of a Hopfield system whose overlaps a chain records one by one."""
 
 
 def build_energy(config: SystemConfig) -> PairwiseEnergy:
@@ -191,8 +195,16 @@ def build_update(name: str, target: Boltzmann) -> CompiledUpdate:
 
 
 def observables(target: Boltzmann) -> dict[str, Callable[[Spins], Floats]]:
-    """Return what every chain of this target records."""
-    return measurements(target.energy, torus_extents(target))
+    """Return what every chain of this target records; of a Hopfield system also its overlaps with stored patterns."""
+    recorded = measurements(target.energy, torus_extents(target))
+    return recorded | _overlaps(target.energy) if isinstance(target.energy, HopfieldEnergy) else recorded
+
+
+def _overlaps(energy: HopfieldEnergy) -> dict[str, Callable[[Spins], Floats]]:
+    """Return the largest |m_μ|, by which retrieval is told, and the overlaps with the first patterns, by name."""
+    few = min(len(energy.patterns), OVERLAPS)
+    each = {f"overlap_{mu + 1}": partial(lambda mu, spins: energy.overlaps(spins)[:, mu], mu) for mu in range(few)}
+    return {"largest_overlap": lambda spins: np.abs(energy.overlaps(spins)).max(axis=1), **each}
 
 
 def torus_extents(target: Boltzmann) -> tuple[int, ...] | None:

@@ -11,7 +11,7 @@ import numpy as np
 from nmcmc.analysis.autocorrelation import estimate_function
 from nmcmc.analysis.compare import to_json
 from nmcmc.analysis.cross_checks import Rules, cross_checks, mixing, slowest
-from nmcmc.analysis.observables import beyond_lattice, formulas, moments
+from nmcmc.analysis.observables import RECORDED, beyond_lattice, formulas, moments
 from nmcmc.analysis.scales import sweeps_per_update
 from nmcmc.analysis.spectrum import predicted_tau_exp
 from nmcmc.analysis.windows import AutomaticWindow
@@ -71,7 +71,7 @@ def quantities_of(chain: Chain, target: Boltzmann) -> Quantities:
         for name, (function, names) in formulas(target.n_spins, target.beta, formula_extents(target)).items()
         if all(moment in recorded for moment in names)
     }
-    others = [name for name in series if name not in ("energy", "magnetization", "structure_factor", *table)]
+    others = [name for name in series if name not in (*RECORDED, *table)]
     return table | {name: (lambda mean: mean, [series[name]]) for name in others}
 
 

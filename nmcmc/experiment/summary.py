@@ -14,7 +14,7 @@ from nmcmc.analysis.autocorrelation import estimate_mean
 from nmcmc.analysis.burn_in import burn_in
 from nmcmc.analysis.compare import Row, to_json
 from nmcmc.analysis.modes import LEAST_DRAWS, share_up, signs_up, split_rhat
-from nmcmc.analysis.observables import derive
+from nmcmc.analysis.observables import RECORDED, derive
 from nmcmc.analysis.scales import sweeps_per_update
 from nmcmc.analysis.spectrum import predict, predicted_acceptance, predicted_tau_exp
 from nmcmc.energies.boltzmann import Boltzmann
@@ -107,8 +107,9 @@ def known_exactly(target: Boltzmann) -> dict[str, float]:
 
 
 def chain_estimates(chain: Chain, target: Boltzmann) -> dict[str, Estimate]:
-    """Return the estimates of all observables of a chain."""
-    return derive(chain.series, target.n_spins, target.beta, formula_extents(target))
+    """Return the estimates of all observables of a chain: what its energies and m give, and means of all else."""
+    others = {name: estimate_mean(series) for name, series in chain.series.items() if name not in RECORDED}
+    return derive(chain.series, target.n_spins, target.beta, formula_extents(target)) | others
 
 
 def formula_extents(target: Boltzmann) -> tuple[int, ...] | None:

@@ -104,7 +104,7 @@ def test_both_chains_of_a_run_are_checked(folder):
     text = call("analyze run.h5 --errors").out.splitlines()
     heads = [line.split() for line in text if line.startswith("errors")]
     assert heads == [["errors", *RULES], ["errors,", "wolff", *RULES]]
-    assert sum(line.startswith("mine ") for line in text) == 2
+    assert sum(line.startswith("mine ") for line in text) == 3  # among the observables, and of each chain
     assert not any("nan" in line or "None" in line for line in text)
 
 

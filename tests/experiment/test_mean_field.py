@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from command_line import call
 
 from nmcmc.config import ChainConfig, RunConfig, SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import edwards_anderson, random_regular, sherrington_kirkpatrick
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.mean_field import CurieWeissEnergy, hopfield
+from nmcmc.exact.enumeration import all_states
 from nmcmc.experiment import build
 from nmcmc.experiment.commands import (
     analyze_command,
@@ -166,3 +168,16 @@ def test_exact_values_of_large_curie_weiss_systems_are_known():
     assert exact_command(SystemConfig(system="curie-weiss", n_spins=500, beta=1.1))["log_z"]["value"] > 300
     with pytest.raises(ValueError, match="no exact value is known for sk of 50 spins"):
         exact_command(SystemConfig(system="sk", n_spins=50))
+
+
+def test_chains_of_a_hopfield_system_record_its_overlaps(folder):
+    """Against the enumeration of all states: ⟨max |m_μ|⟩, and ⟨m_μ⟩ = 0 since no sign is preferred."""
+    made = call("baseline heat-bath --system hopfield --n-spins 12 --patterns 2 --beta 1 --n-samples 20000 --out c.h5")
+    found, energy, states = call("analyze c.h5 --json").json["observables"], hopfield(12, 2, 1), all_states(12)
+    weights = np.exp(-energy(states) + energy(states).min())
+    exact = weights @ np.abs(energy.overlaps(states)).max(axis=1) / weights.sum()
+    assert made.code == 0
+    for name, value in (("largest_overlap", exact), ("overlap_1", 0.0), ("overlap_2", 0.0)):
+        assert abs(found[name]["value"] - value) < 5 * found[name]["error"]
+        assert not abs(found[name]["value"] - value - 0.2) < 5 * found[name]["error"]
+    assert "overlap_3" not in found
