@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,9 @@ SCAN_PANELS = (
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG image, 110 dots per inch."""
     data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
+    with warnings.catch_warnings():  # legends look for room among the data; that it takes long is no news for users
+        warnings.filterwarnings("ignore", "Creating legend with loc", UserWarning)
+        figure.savefig(data, format="png", dpi=110)
     return data.getvalue()
 
 
