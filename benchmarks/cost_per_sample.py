@@ -116,7 +116,7 @@ def ancestry(of):
 
 def main():
     options = parser(__doc__)
-    options.add_argument("--repeats", type=int, default=15)
+    options.add_argument("--repeats", type=int, default=41)
     options.add_argument("--clusters", type=int, default=1500, help="clusters per timed Wolff step")
     options.add_argument("--n-draws", type=int, default=600_000, help="updates of the chains that tau is taken from")
     args = options.parse_args()
