@@ -4,8 +4,8 @@ Cost = seconds per update · 2 τ_int, τ_int by the Γ-method for E and m² and
 update is everything that the chain does: uniforms, lines, leaves, energies, decisions. A Wolff update is one cluster,
 timed without recording configurations in between, and over so many that their sizes average out. Timings alternate
 between the two in one run, some tenths of a second each, on one thread and in its processor time, and medians are
-compared. Training of the model,
-and of those that it took nets from, is added to tell after how many effective samples it has paid for itself.
+compared. Training of the model, and of those that it took nets from, is added to tell after how many effective
+samples it has paid for itself.
 """
 
 import math

@@ -100,7 +100,7 @@ class InfiniteCurieWeissSampler(CountSampler):
     The n = N − i spins left order along M: logit = 2β(h + JM/N + J(n/N)m), where m = tanh β(h + Jm) along the typical
     path; hence the start w₀,i = 2βJ/N, w₁,i = 2βJ (n/N)|m|. b = 2βh is trained where there is a field. Weights are in
     units of β. I. Biazzo (2023), arXiv:2302.08347, where all spins share one w₀: each with its own, spins follow the
-    smooth rise of tanh at small M, and the error falls by an order of magnitude.
+    smooth rise of tanh at small M, and at 50 spins the error is several times smaller.
 
     Examples
     --------
