@@ -1,7 +1,7 @@
 """How soon does a chain with a neural proposal forget a spin glass, beside Metropolis with parallel tempering?
 
 Sherrington–Kirkpatrick instances at β = 1.5 and 2. Methods: independence Metropolis–Hastings with a net that is
-trained along β ("cavity-start" is the cavity net as derived, untrained); the same in turn with Metropolis sweeps;
+trained along β ("TAP-start" is the TAP network as derived, untrained); the same in turn with Metropolis sweeps;
 Metropolis in parallel tempering; Metropolis alone. τ_int, in updates of the method, of the energy and of the square of
 the overlap q = Σ s_a s_b/N of two independent chains (q itself changes its sign with any of the two). One thread; times
 are processor time of updates alone, not of what is measured. An update of parallel tempering is one of its whole
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mean_field import GLASS_STEPS, SK_NETS, glass_samplers
+from mean_field import GLASS_STEPS, SK_NETS, glass_samplers, settled_at
 from record import kept_rows, note, parser, record
 
 from nmcmc.analysis import importance
@@ -38,7 +38,7 @@ from nmcmc.updates.run import random_start, segments, warm_up
 
 BETAS = (1.5, 2.0)
 TEMPERING = (0.5, 0.6, 0.72, 0.86, 1.03, 1.24, 1.5, 1.73, 2.0)
-NETS = (*SK_NETS, "cavity-start")
+NETS = (*SK_NETS, "TAP-start")
 SEGMENT, KEPT, LARGEST_DEVIATION = 500, 4000, 5.0
 
 
@@ -82,9 +82,9 @@ def joined(pieces, seconds):
 
 def trained(energy, net, args):
     """Return {β: (sampler, processor time of its training from the first β on)} for `BETAS`."""
-    if net == "cavity-start":
-        return {beta: (SK_NETS["cavity"](energy, beta), 0.0) for beta in BETAS}
     rng, found, began = Rng(args.seed).child("train", net), {}, time.process_time()
+    if net == "TAP-start":
+        return {beta: (settled_at(SK_NETS["TAP"](energy, beta), beta, rng), 0.0) for beta in BETAS}
     for sampler in glass_samplers(energy, net, rng, args.batch, args.steps):
         if sampler.beta in BETAS:
             found[sampler.beta] = sampler, time.process_time() - began
@@ -230,7 +230,7 @@ def main():
     options = parser(__doc__)
     options.add_argument("--n-spins", type=int, default=100, choices=sorted(GLASS_STEPS))
     options.add_argument("--instances", type=int, nargs="+", default=[1, 2, 3], help="seeds of the couplings")
-    options.add_argument("--nets", nargs="+", choices=NETS, default=["SK_1RSB", "cavity", "cavity-start"])
+    options.add_argument("--nets", nargs="+", choices=NETS, default=["SK_1RSB", "cavity", "TAP", "TAP-start"])
     options.add_argument("--steps", type=int, help="steps of SK_1RSB at each beta (default: those of mean_field.py)")
     options.add_argument("--batch", type=int, default=300, help="draws per training step (default 300)")
     options.add_argument("--chains", type=int, default=16, help="chains or ladders, a multiple of 4 (default 16)")

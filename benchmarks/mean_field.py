@@ -6,9 +6,10 @@ arXiv:2302.08347. relative_error is (F_q − F)/|F|, or its distance from F_q of
 sampling besides. All nets of an instance get the same β and draws per step in one run from the smallest β to the
 largest; for 20 spins the same steps, for more spins no more time than SK_1RSB gets (but for the cavity at 50). "-long"
 has three times the steps, "-random" starts at random. The Curie–Weiss nets have exact F_q; others are measured from
-fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). Every piece (a net of an instance) leaves a file in --parts, so that an
-interrupted run goes on; without --only the groups curie-weiss and sk-20 run, and are kept in mean_field.json, those of
-larger glasses in mean_field_glasses.json.
+fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). --only tap-20 … tap-200 trains the TAP network, on the same instances;
+its relative_error is from log Z, beyond 20 spins that of its own draws. Every piece (a net of an instance) leaves a
+file in --parts, so that an interrupted run goes on; without --only curie-weiss and sk-20 run, and are kept in
+mean_field.json, those of larger glasses in mean_field_glasses.json, those of TAP in mean_field_tap.json.
 """
 
 import time
@@ -31,6 +32,7 @@ from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, 
 from nmcmc.samplers.response import follow_response, start_at_response
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.store import at_beta
+from nmcmc.samplers.tap import TAPSampler, settled
 from nmcmc.training.annealing import brisk, train_along
 from nmcmc.training.objectives import reverse_kl
 
@@ -60,6 +62,7 @@ SK_NETS = {
     "SK_1RSB": partial(ReplicaSampler, levels=1),
     "SK_2RSB": partial(ReplicaSampler, levels=2),
     "cavity": CavitySampler,
+    "TAP": TAPSampler,
 }
 COMPARISONS = ("SK_RS-random", "SK_1RSB-random", "MADE_23-long")
 GLASS_RATES = {20: 0.01, 50: 0.01, 100: 0.001, 200: 0.0004}
@@ -71,7 +74,12 @@ NET_RATES = {"one-parameter": 3, "one-layer": 3, "MADE_23": 2}
 """Rates of nets with fewer weights, for one of SK_1RSB, up to the rate of 20 spins."""
 RESPONDING = ("one-layer", "SK_RS", "SK_1RSB", "SK_2RSB")
 """The nets that start at linear response, and follow it from one β to the next."""
-RECORDS = {"mean_field": ("curie-weiss", "sk-20"), "mean_field_glasses": ("sk-50", "sk-100", "sk-200")}
+TAP_STEPS, TAP_RATE = {20: 60, 50: 60, 100: 60, 200: 30}, 0.03
+RECORDS = {
+    "mean_field": ("curie-weiss", "sk-20"),
+    "mean_field_glasses": ("sk-50", "sk-100", "sk-200"),
+    "mean_field_tap": ("tap-20", "tap-50", "tap-100", "tap-200"),
+}
 """The groups of each stored result."""
 
 
@@ -144,9 +152,14 @@ def made_net(n, args):
 
 
 def glass_samplers(energy, net, rng, batch, steps=None):
-    """Yield a net trained along β at each β of LADDER; ``steps`` of SK_1RSB, by default those of the size."""
+    """Yield a net trained along β at each β of LADDER; ``steps`` of SK_1RSB or TAP, by default those of the size."""
     n, name, at = energy.n_spins, net.split("-long")[0].split("-random")[0], at_beta
     start = SK_NETS[name](energy, LADDER[0])
+    target, objective = Boltzmann(energy, LADDER[0]), partial(reverse_kl, batch=batch)
+    if name == "TAP":
+        plan = brisk(LADDER, steps=steps or TAP_STEPS[n], learning_rate=TAP_RATE, gentle=True)
+        yield from train_along(start, target, objective, plan, rng.child("steps"), partial(settled_at, rng=rng))
+        return
     if net.endswith("-random"):
         start_at_random(start, rng.child("start"))
     elif name in RESPONDING:
@@ -156,8 +169,12 @@ def glass_samplers(energy, net, rng, batch, steps=None):
     steps = (steps or GLASS_STEPS[n]) * share * (3 if net.endswith("-long") else 1)
     rate = min(GLASS_RATES[20], GLASS_RATES[n] * NET_RATES.get(name, 1))
     plan = brisk(LADDER, steps=max(1, round(steps)), learning_rate=rate, gentle=True)
-    target, objective = Boltzmann(energy, LADDER[0]), partial(reverse_kl, batch=batch)
     yield from train_along(start, target, objective, plan, rng.child("steps"), at)
+
+
+def settled_at(sampler, beta, rng):
+    """Return the TAP network at another β, with the reaction that is best there."""
+    return settled(at_beta(sampler, beta), rng.child("settle", str(beta)))
 
 
 def sk_net(n, instance, net, args):
@@ -174,9 +191,8 @@ def sk_net(n, instance, net, args):
 
 def nets_of(n):
     """Return the nets for SK of n spins: comparisons for 20 only, and the cavity, whose draw takes N³, up to 100."""
-    if n == 20:
-        return (*SK_NETS, *COMPARISONS)
-    return tuple(net for net in SK_NETS if n <= 100 or net != "cavity")
+    nets = tuple(net for net in SK_NETS if net != "TAP" and (n <= 100 or net != "cavity"))
+    return (*nets, *COMPARISONS) if n == 20 else nets
 
 
 def pieces(args):
@@ -191,10 +207,12 @@ def pieces(args):
         for n in () if args.quick else (50, 200):
             yield f"curie-weiss-{n}-MADE", partial(made_net, n, args)
     for group in args.only:
-        if group.startswith("sk-"):
-            n = int(group.removeprefix("sk-"))
+        kind, size = group.split("-")
+        if kind in ("sk", "tap"):
+            n = int(size)
+            nets = ("TAP",) if kind == "tap" else ("MADE_23", "SK_1RSB", "cavity") if args.quick else nets_of(n)
             for instance in range(1, (args.instances if n == 20 else args.large_instances) + 1):
-                for net in ("MADE_23", "SK_1RSB", "cavity") if args.quick else nets_of(n):
+                for net in nets:
                     yield f"sk-{n}-{instance}-{net}", partial(sk_net, n, instance, net, args)
 
 
@@ -211,15 +229,21 @@ def rows_of(name, work, args):
     """Return the rows of a piece, kept in a file."""
     settings = {key: getattr(args, key) for key in ("seed", "draws", "iterations")}
     if name.startswith("sk"):
-        plans = LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES
+        plans = LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES, TAP_RATE, TAP_STEPS
         settings |= {"steps": args.steps, "batch": args.batch, "plans": plans}
     return kept_rows(args.parts / f"{name}.json", settings, lambda: timed_rows(name, work), args)
 
 
 def with_distances(rows):
-    """Give rows without exact log Z their distance from SK_2RSB of the same instance, as the publication does."""
+    """Give rows without exact log Z their distance from SK_2RSB of the same instance, as the publication does.
+
+    TAP gets its distance from log Z of its own draws.
+    """
     reference = {(r["n"], r["beta"], r["instance"]): r["log_f"] for r in rows if r["net"] == "SK_2RSB"}
     for row in rows:
+        if "relative_error" not in row and row["net"] == "TAP":
+            row["relative_error"] = (row["log_z"] - row["log_f"]) / row["log_z"]
+            row["error"] = float(np.hypot(row["log_z_error"], row["log_f_error"])) / row["log_z"]
         if "relative_error" not in row:
             base = reference.get((row["n"], row["beta"], row["instance"]))
             row["relative_error"] = None if base is None else (base - row["log_f"]) / base

@@ -1,4 +1,4 @@
-"""Functions of SIMD vectors of sixteen floats, to single precision: exp, ln σ with its slope, the sum of a vector."""
+"""Functions of SIMD vectors of sixteen floats, to single precision: exp, ln σ and tanh, sums."""
 
 import numba as nb
 import numpy as np
@@ -66,15 +66,28 @@ def exp(x):
 
 @nb.njit(cache=True, nogil=True)
 def log_sigmoid_and_slope(x):
-    """Return ln σ(x) = min(0, x) − ln(1 + z), z = e^−|x|, and its derivative σ(−x), of a vector of floats.
-
-    ln(1 + z) = 2 artanh t with t = z/(2 + z) ≤ ⅓, a series to t¹³.
-    """
+    """Return ln σ(x) = min(0, x) − ln(1 + z), z = e^−|x|, and its derivative σ(−x), of a vector of floats."""
     zero, one = splat(ZERO), splat(ONE)
     z = exp(minimum(x, zero - x))
+    return minimum(zero, x) - _log1p(z), where_less(x, zero, one, z) / (one + z)
+
+
+@nb.njit(cache=True, nogil=True)
+def _log1p(z):
+    """Return ln(1 + z), 0 ≤ z ≤ 1: 2 artanh t with t = z/(2 + z) ≤ ⅓, a series to t¹³."""
     t = z / (splat(TWO) + z)
     square = t * t
     p = splat(ARTANH[6])
     for j in range(5, -1, -1):
         p = p * square + splat(ARTANH[j])
-    return minimum(zero, x) - t * p, where_less(x, zero, one, z) / (one + z)
+    return t * p
+
+
+@nb.njit(cache=True, nogil=True)
+def tanh_and_log_cosh(x):
+    """Return tanh x, odd to the last bit, and ln 2cosh x = |x| + ln(1 + e^−2|x|), of a vector of floats."""
+    zero, one = splat(ZERO), splat(ONE)
+    size = maximum(x, zero - x)
+    z = exp(zero - size - size)
+    ratio = (one - z) / (one + z)
+    return where_less(x, zero, zero - ratio, ratio), size + _log1p(z)

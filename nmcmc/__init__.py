@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         SymmetrizedSampler as SymmetrizedSampler,
         translations as translations,
     )
+    from nmcmc.samplers.tap import TAPSampler as TAPSampler, settled as settled
     from nmcmc.solution import optimize as optimize
     from nmcmc.training.annealing import Annealing as Annealing, brisk as brisk, train_along as train_along
     from nmcmc.training.loop import Plan as Plan, train as train
@@ -193,6 +194,10 @@ _HOMES = {
     "nmcmc.samplers.symmetrized": (
         "SymmetrizedSampler",
         "translations",
+    ),
+    "nmcmc.samplers.tap": (
+        "TAPSampler",
+        "settled",
     ),
     "nmcmc.solution": ("optimize",),
     "nmcmc.training.annealing": (

@@ -18,7 +18,7 @@ ON_LATTICES = SYSTEMS[:2]
 CURIE_WEISS = ("cw-n", "cw-inf", "cw-saddle")
 SAMPLERS = (
     *("hierarchical", "made", "sparse", "pixelcnn"),
-    *(*CURIE_WEISS, "one-parameter", "one-layer", "sk-rs", "sk-krsb", "cavity"),
+    *(*CURIE_WEISS, "one-parameter", "one-layer", "sk-rs", "sk-krsb", "cavity", "tap"),
 )
 DISORDER = ("gaussian", "binary")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")
@@ -132,7 +132,7 @@ class TrainingConfig:
     learning_rate: float = setting(
         0.0,
         "peak of the learning rate; 0: 0.01, beyond 32x32 spins 0.002 (block-local), 0.0015 and 0.002 (by-level), or "
-        "less the closer a net starts and the more spins it has (one-layer, sk-rs, sk-krsb)",
+        "less the closer a net starts and the more spins it has (one-layer, sk-rs, sk-krsb), 0.03 or less (tap)",
     )
     batch: int = setting(512, "draws, or blocks of configurations per net, and step (reverse-kl, forward-kl, by-level)")
     borders: int = setting(64, "borders per step and net (block-local, by-level)")

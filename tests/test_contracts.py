@@ -13,7 +13,7 @@ import nmcmc.samplers
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.mean_field import CurieWeissEnergy
 from nmcmc.exact.enumeration import all_states
-from nmcmc.kernels import counts, leaf_transfer, masked_net, partial_fields, pixelcnn, sparse_net
+from nmcmc.kernels import counts, leaf_transfer, masked_net, partial_fields, pixelcnn, sparse_net, tap
 from nmcmc.random import Rng
 from nmcmc.samplers.autoregressive import AutoregressiveSampler
 from nmcmc.samplers.curie_weiss import (
@@ -30,6 +30,7 @@ from nmcmc.samplers.pixelcnn import PixelCNNSampler
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.samplers.symmetrized import SymmetrizedSampler, translations
+from nmcmc.samplers.tap import TAPSampler
 
 LATTICE = Lattice((4, 4), ("periodic", "open"))
 GENERATOR = np.random.default_rng(1)
@@ -47,6 +48,7 @@ SAMPLERS = {
     OneLayerSampler: lambda: OneLayerSampler(ENERGY, 0.44),
     ReplicaSampler: lambda: ReplicaSampler(ENERGY, 0.44, levels=1),
     CavitySampler: lambda: CavitySampler(ENERGY, 0.44),
+    TAPSampler: lambda: TAPSampler(ENERGY, 0.44, layers=4),
     SymmetrizedSampler: lambda: SymmetrizedSampler(
         HierarchicalSampler(UNIFORM, 0.44, leaf=3, width=2, rng=Rng(1)), translations(UNIFORM, 2)
     ),
@@ -146,7 +148,7 @@ def test_other_layouts_and_integers_compile_nothing_new(sampler):
     with torch.no_grad():
         sampler.log_prob(draw.spins)
         kernels = [masked_net.draw, leaf_transfer.leaves, counts.draw, sparse_net.draw, pixelcnn.draw]
-        kernels += [partial_fields.draw_own, partial_fields.draw_replica, partial_fields.draw_cavity]
+        kernels += [partial_fields.draw_own, partial_fields.draw_replica, partial_fields.draw_cavity, tap.draw]
         before = [len(kernel.signatures) for kernel in kernels]
         for spins in (draw.spins.T.contiguous().T, torch.stack([draw.spins] * 3, dim=1)[:, 1], draw.spins.long()):
             assert torch.equal(sampler.log_prob(spins), draw.log_prob)

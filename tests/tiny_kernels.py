@@ -17,6 +17,7 @@ from nmcmc.kernels import (
     pixelcnn,
     sparse_net,
     swendsen_wang,
+    tap,
     tempering,
     windows,
 )
@@ -78,6 +79,11 @@ def field_case(name):
         spins = rng.choice(np.array([-1, 1], dtype=np.int8), size=(9, 5))
         log_q = np.zeros_like(weights)
         partial_fields.gradient_replica(spins, uniforms[:, 0].astype(np.float32), *single, weights, log_q)
+    elif name == "tap":
+        symmetric = single[0] + single[0].T
+        numbers = np.float32(0.7), np.float32(0.6), np.float32(0.8), 3
+        terms = np.zeros((9, 5, 4), np.float32)
+        tap.draw(spins, uniforms, symmetric, symmetric**2, single[1], weights[:5, :4], *numbers, log_q, terms)
     elif name == "cavity":
         guesses = pairs[0], pairs[1], pairs[2], rng.normal(size=(5, 5))
         partial_fields.draw_cavity(spins, uniforms, *system, own, *guesses, 0.7, pairs[3], pairs[4], log_q)
@@ -167,7 +173,7 @@ def run():
     results = {"net": net_case(), "leaf": leaf_case(np.float32), "leaf64": leaf_case(np.float64)}
     names = {name: ("spins", "log_q" if name == "net" else "log_z") for name in results}
     results["window"], names["window"] = window_case(), ("spins", "chances")
-    for name in ("own", "replica", "gradient", "cavity", "counts"):
+    for name in ("own", "replica", "gradient", "cavity", "tap", "counts"):
         results[name], names[name] = field_case(name), ("spins", "log_q")
     results["affine"], names["affine"] = affine_case(), ("spins", "out")
     for name in ("checkerboard", "swendsen_wang"):

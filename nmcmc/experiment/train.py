@@ -30,6 +30,7 @@ from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.store import AnySampler
+from nmcmc.samplers.tap import TAPSampler
 from nmcmc.training.annealing import spread
 from nmcmc.training.checkpoint import planned_steps
 from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
@@ -41,9 +42,9 @@ DEFAULT_SECONDS, DEFAULT_RATE = 60.0, 0.01
 SMALL_SPINS, LARGE_RATE, STARTING_SHARE = 32 * 32, 0.002, 0.4
 """Block-local training of lattices of more spins than this has a smaller rate, and its nets start one after another
 within this share of the steps: with all of them at once, parts of the distribution are lost for good."""
-DENSE_SPINS = 50
+DENSE_SPINS, TAP_RATE = 50, 0.03
 """Nets that start at linear response, with weights for all pairs of more spins than this, have rates that fall as 1/N²;
-and as the standard deviation of ln w where that is below 1: Adam would soon undo such a start."""
+and as the standard deviation of ln w where that is below 1, as for TAP: Adam would soon undo such a start."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,8 @@ def _usual_rate(job: TrainingJob, rng: Rng) -> float:
     if starts_at_response(job.sampler):
         size = min(1.0, (DENSE_SPINS / job.sampler.n_spins) ** 2)
         return DEFAULT_RATE * size * min(1.0, spread(job.sampler, job.target, rng))
+    if isinstance(job.sampler, TAPSampler):
+        return TAP_RATE * min(1.0, spread(job.sampler, job.target, rng))
     return LARGE_RATE if _staggers(job) else DEFAULT_RATE
 
 

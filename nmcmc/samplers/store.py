@@ -22,6 +22,7 @@ from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
 from nmcmc.samplers.pixelcnn import PixelCNNSampler
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.sparse import SparseSampler
+from nmcmc.samplers.tap import TAPSampler
 from nmcmc.sealed import seal, unseal
 from nmcmc.types import CorruptFileError
 
@@ -37,6 +38,7 @@ AnySampler: TypeAlias = (
     | OneLayerSampler
     | ReplicaSampler
     | CavitySampler
+    | TAPSampler
 )
 KINDS: dict[str, type[AnySampler]] = {
     "hierarchical": HierarchicalSampler,
@@ -50,6 +52,7 @@ KINDS: dict[str, type[AnySampler]] = {
     "one-layer": OneLayerSampler,
     "sk-krsb": ReplicaSampler,
     "cavity": CavitySampler,
+    "tap": TAPSampler,
 }
 FORMAT, VERSION = "nmcmc-model", 1
 

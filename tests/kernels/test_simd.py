@@ -177,14 +177,14 @@ def test_kernels_run_uncompiled_with_the_same_results(tmp_path):
     plain, compiled = np.load(output), tiny_kernels.run()
     updates = [name for name in compiled if name.startswith(("checkerboard", "swendsen_wang"))]
     assert len(updates) == 6
-    nets = ("own", "replica", "cavity", "counts")
+    nets = ("own", "replica", "cavity", "tap", "counts")
     drawn = [f"{name}_spins" for name in ("net", "leaf", "leaf64", "window", *nets)]
     for name in (*drawn, *updates):
         np.testing.assert_array_equal(plain[name], compiled[name])
     np.testing.assert_allclose(plain["net_log_q"], compiled["net_log_q"], rtol=1e-6)
     np.testing.assert_allclose(plain["leaf_log_z"], compiled["leaf_log_z"], rtol=1e-6)
     np.testing.assert_allclose(plain["leaf64_log_z"], compiled["leaf64_log_z"], rtol=1e-13)
-    for name in ("replica_log_q", "gradient_log_q"):  # in single precision
+    for name in ("replica_log_q", "gradient_log_q", "tap_log_q"):  # in single precision
         np.testing.assert_allclose(plain[name], compiled[name], rtol=1e-5, atol=1e-5)
     for name in ("own_log_q", "cavity_log_q", "counts_log_q", "affine_out"):
         np.testing.assert_allclose(plain[name], compiled[name], rtol=1e-12)

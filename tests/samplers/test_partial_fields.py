@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from perturbed import perturbed
+from small_glasses import glass, kl
 
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import random_regular, sherrington_kirkpatrick
@@ -20,6 +21,7 @@ from nmcmc.samplers.masked_net import log_prob_of_logits
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, start_at_random
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.store import at_beta
+from nmcmc.samplers.tap import TAPSampler
 from nmcmc.training.loop import Plan, train
 from nmcmc.training.objectives import reverse_kl
 
@@ -30,25 +32,13 @@ BUILDERS = {
     "sk-1rsb": partial(ReplicaSampler, levels=1),
     "sk-3rsb": partial(ReplicaSampler, levels=3),
     "cavity": CavitySampler,
+    "tap": TAPSampler,
 }
-
-
-def glass(n=11, seed=1, field=0.3):
-    generator, pairs = np.random.default_rng(seed), all_pairs(n)
-    return DenseEnergy(n, pairs, generator.normal(size=len(pairs)) / n**0.5, field * generator.normal(size=n))
 
 
 @pytest.fixture(params=BUILDERS)
 def build(request):
     return BUILDERS[request.param]
-
-
-def kl(sampler):
-    """KL(q‖p) by enumeration."""
-    p = probabilities(sampler.energy, sampler.beta)
-    with torch.no_grad():
-        log_q = sampler.log_prob(torch.from_numpy(all_states(sampler.n_spins))).numpy()
-    return float(np.exp(log_q) @ (log_q - np.log(p)))
 
 
 @pytest.mark.parametrize("field", [0.0, 0.3])
@@ -113,7 +103,7 @@ def test_without_fields_the_two_signs_are_equally_likely(build):
 def test_the_cavity_is_exact_if_the_spins_left_are_not_coupled():
     """A star: spin 0 sees all others, they see it alone."""
     energy = DenseEnergy(6, [(0, k) for k in range(1, 6)], [0.3, -0.7, 1.1, 0.2, -0.4], np.linspace(-0.5, 0.5, 6))
-    for sampler in (ReplicaSampler(energy, 0.9, levels=2), CavitySampler(energy, 0.9)):
+    for sampler in (ReplicaSampler(energy, 0.9, levels=2), CavitySampler(energy, 0.9), TAPSampler(energy, 0.9)):
         expected = conditional_logits(energy, 0.9, all_states(6))
         np.testing.assert_allclose(
             sampler.logits(torch.from_numpy(all_states(6)).float()).detach(), expected, atol=2e-6
@@ -136,8 +126,8 @@ def test_two_spins_left_are_right_to_first_order_in_their_coupling():
 
 def test_every_step_of_physics_brings_the_start_nearer():
     energy = sherrington_kirkpatrick(12, 3)
-    gaps = [kl(build(energy, 0.8)) for build in (OneLayerSampler, ReplicaSampler, CavitySampler)]
-    assert gaps[0] > 4 * gaps[1] > 16 * gaps[2] > 0
+    gaps = [kl(build(energy, 0.8)) for build in (OneLayerSampler, ReplicaSampler, CavitySampler, TAPSampler)]
+    assert gaps[0] > 4 * gaps[1] > 16 * gaps[2] > 64 * gaps[3] > 0
 
 
 def test_levels_do_not_move_the_start():

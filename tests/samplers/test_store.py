@@ -20,6 +20,7 @@ from nmcmc.samplers.pixelcnn import PixelCNNSampler
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.samplers.store import KINDS, at_beta, kind_of, load_sampler, save_sampler, to_bytes
+from nmcmc.samplers.tap import TAPSampler
 from nmcmc.sealed import seal
 from nmcmc.types import CorruptFileError
 
@@ -44,6 +45,7 @@ SAMPLERS = {
     "one-layer": lambda: OneLayerSampler(sherrington_kirkpatrick(9, 1, 0.2), 0.3),
     "sk-krsb": lambda: ReplicaSampler(random_regular(20, 3, 1), 0.3, levels=2),
     "cavity": lambda: CavitySampler(sherrington_kirkpatrick(9, 1), 0.3),
+    "tap": lambda: TAPSampler(sherrington_kirkpatrick(9, 1), 0.3, reaction=0.6, layers=3),
 }
 
 

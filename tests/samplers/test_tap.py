@@ -1,0 +1,104 @@
+"""The TAP network: its torch walk, its order in the couplings, the choice of the reaction, and a deep glass."""
+
+from functools import partial
+
+import pytest
+import torch
+from perturbed import perturbed
+from small_glasses import glass, kl
+
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.disorder import sherrington_kirkpatrick
+from nmcmc.energies.mean_field import DenseEnergy, all_pairs
+from nmcmc.exact.conditionals import conditional_logits
+from nmcmc.exact.enumeration import all_states
+from nmcmc.random import Rng
+from nmcmc.samplers.sk import CavitySampler
+from nmcmc.samplers.tap import REACTIONS, TAPSampler, settled, with_reaction
+from nmcmc.training.loop import Plan, train
+from nmcmc.training.objectives import reverse_kl
+
+
+def test_the_kernel_finds_the_terms_of_the_torch_walk():
+    sampler = perturbed(TAPSampler(glass(13), 1.1, reaction=0.6, layers=7))
+    draw = sampler.sample(40, Rng(2))
+    uniforms = Rng(2).uniform((40, 13))
+    spins, terms = sampler.walk(40, lambda i, logit: torch.where(uniforms[:, i] < logit.double().sigmoid(), 1.0, -1.0))
+    assert torch.equal(spins.to(torch.int8), draw.spins)
+    torch.testing.assert_close(sampler.terms(spins), terms, rtol=1e-5, atol=1e-5)
+
+
+def error_of_the_first_logit(coupling, **options):
+    """Of three spins, the second and third of which are coupled by so much."""
+    energy = DenseEnergy(3, all_pairs(3), [0.6, 0.5, coupling], [0.0, 0.7, 0.4])
+    first = TAPSampler(energy, 1.0, layers=60, **options).logits(torch.ones(1, 3))[0, 0]
+    return float(first.detach()) - conditional_logits(energy, 1.0, all_states(3)[-1:])[0, 0]
+
+
+def test_logits_are_right_to_second_order_in_the_couplings_among_the_spins_left():
+    """Halving them takes the error to an eighth, or a little less at couplings that float32 can tell apart."""
+    assert 7 < error_of_the_first_logit(0.2) / error_of_the_first_logit(0.1) < 11
+
+
+def test_without_the_reaction_one_order_is_lost():
+    errors = [abs(error_of_the_first_logit(0.2, reaction=reaction)) for reaction in (1.0, 0.5)]
+    assert errors[1] > 3 * errors[0]
+
+
+def test_the_gradient_is_that_of_log_q():
+    sampler = perturbed(TAPSampler(glass(6), 0.8))
+    spins = sampler.sample(30, Rng(1)).spins
+    sampler.log_prob(spins).sum().backward()
+    place, small = (2, 1), 1e-2
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            sampler.weights[place] += sign * small
+            values.append(float(sampler.log_prob(spins).sum()))
+            sampler.weights[place] -= sign * small
+    assert float(sampler.weights.grad[place]) == pytest.approx((values[0] - values[1]) / (2 * small), rel=1e-2)
+
+
+def free_energy(sampler, n=500):
+    """−E_q[log w], up to a constant: the higher, the farther from the glass."""
+    draw = sampler.sample(n, Rng(9))
+    return float((draw.log_prob - Boltzmann(sampler.energy, sampler.beta).log_density(draw.spins)).mean())
+
+
+def test_a_deep_glass_needs_less_reaction():
+    start = TAPSampler(sherrington_kirkpatrick(40, 1), 2.5)
+    deep = settled(start, Rng(1))
+    assert deep.reaction in REACTIONS[2:]
+    assert free_energy(deep) < free_energy(start) - 1
+
+
+def test_in_a_glass_the_start_is_nearer_than_that_of_the_cavity():
+    energy, beta = sherrington_kirkpatrick(60, 2), 1.5
+    assert free_energy(settled(TAPSampler(energy, beta), Rng(1))) < free_energy(CavitySampler(energy, beta)) - 1
+
+
+def test_weights_stay_with_another_reaction():
+    sampler = perturbed(TAPSampler(glass(5), 0.8, layers=3))
+    other = with_reaction(sampler, 0.4)
+    assert torch.equal(other.weights, sampler.weights)
+    assert (other.reaction, other.gain, other.layers) == (0.4, 0.7, 3)
+
+
+def test_few_steps_bring_it_nearer():
+    sampler = settled(TAPSampler(sherrington_kirkpatrick(14, 2), 1.5), Rng(1))
+    before, plan = kl(sampler), Plan(steps=30, learning_rate=0.03, warmup=5, evaluate_every=0)
+    train(sampler, Boltzmann(sampler.energy, 1.5), partial(reverse_kl, batch=200), plan, Rng(1))
+    assert kl(sampler) < 0.5 * before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reaction": 1.1}, "reaction is 1.1"),
+        ({"reaction": float("nan")}, "reaction is nan"),
+        ({"layers": 0}, "layers is 0"),
+    ],
+)
+def test_bad_settings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TAPSampler(glass(4), 0.5, **options)
