@@ -230,7 +230,7 @@ def main():
     options = parser(__doc__)
     options.add_argument("--n-spins", type=int, default=100, choices=sorted(GLASS_STEPS))
     options.add_argument("--instances", type=int, nargs="+", default=[1, 2, 3], help="seeds of the couplings")
-    options.add_argument("--nets", nargs="+", choices=NETS, default=["SK_1RSB", "cavity", "TAP", "TAP-start"])
+    options.add_argument("--nets", nargs="+", choices=NETS, default=["SK_1RSB", "TAP", "TAP-start"])
     options.add_argument("--steps", type=int, help="steps of SK_1RSB at each beta (default: those of mean_field.py)")
     options.add_argument("--batch", type=int, default=300, help="draws per training step (default 300)")
     options.add_argument("--chains", type=int, default=16, help="chains or ladders, a multiple of 4 (default 16)")
