@@ -4,6 +4,7 @@
 """
 
 import argparse
+import ast
 import re
 from pathlib import Path
 
@@ -48,7 +49,24 @@ def written(table):
     try:
         return table()
     except FileNotFoundError as error:
-        return f"Not measured yet: `python benchmarks/{Path(error.filename).stem}.py` does it."
+        return f"Not measured yet: `{command_of(Path(error.filename).stem)}` does it."
+
+
+def command_of(name):
+    """Return the command that makes a result: the script of that name, or the one that names it in its RECORDS."""
+    scripts = ROOT / "benchmarks"
+    for script in () if (scripts / f"{name}.py").exists() else sorted(scripts.glob("*.py")):
+        if groups := _records(script).get(name):
+            return f"python benchmarks/{script.name} --only {' '.join(groups)}"
+    return f"python benchmarks/{name}.py"
+
+
+def _records(script):
+    """Return the groups of each result that a benchmark keeps, by its name; of most benchmarks none."""
+    for node in ast.parse(script.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["RECORDS"]:
+            return ast.literal_eval(node.value)
+    return {}
 
 
 def main():

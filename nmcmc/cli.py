@@ -18,7 +18,7 @@ from nmcmc import config as settings
 T = TypeVar("T")
 
 OK, USAGE, UNRELIABLE, CORRUPT, INTERRUPTED = 0, 2, 3, 4, 130
-COMPILING = ("run", "train", "sample", "baseline", "evaluate", "scan", "exact")
+COMPILING = ("run", "train", "anneal", "sample", "baseline", "evaluate", "scan", "exact")
 EPILOG = "Exit codes: 0 done, 2 wrong use, 3 not converged or unreliable, 4 damaged file."
 
 
@@ -133,6 +133,11 @@ def _making(commands: Any) -> None:
     train.add_argument_group("a range of temperatures").add_argument("--betas", default="", help=text)
     _output(train, None, "model file, .safetensors", resume=True)
 
+    text = "train along rising beta, each from the one before: variational free energy and log Z at every beta"
+    anneal = _command(commands, "anneal", _anneal, text)
+    _settings(anneal, settings.SystemConfig, settings.SamplerConfig, settings.AnnealConfig, without=("beta",))
+    _output(anneal, None, "folder for anneal.json, anneal.csv and samplers/BETA.safetensors", resume=True)
+
     sample = _command(commands, "sample", _sample, "run the neural chain of a stored sampler")
     _model(sample)
     _settings(sample, settings.ChainConfig)
@@ -238,13 +243,13 @@ def _command(commands: Any, name: str, job: Callable[[argparse.Namespace], Any],
     return parser
 
 
-def _settings(parser: argparse.ArgumentParser, *kinds: type, title: str = "") -> None:
-    """Add an option for every setting of config classes; its value is None unless given."""
+def _settings(parser: argparse.ArgumentParser, *kinds: type, title: str = "", without: tuple[str, ...] = ()) -> None:
+    """Add an option for every setting of config classes but some; its value is None unless given."""
     for kind in kinds:
         defaults = kind()
         group = parser.add_argument_group(title or (kind.__doc__ or "").split(":")[0].rstrip(".").lower())
         for name, (item, hint) in settings.flat_fields(kind).items():
-            if name == "seed":
+            if name in ("seed", *without):
                 continue
             default = settings.value_of(defaults, name)
             choices = "{" + ",".join(filter(None, item.metadata["choices"])) + "}" if item.metadata["choices"] else None
@@ -372,6 +377,14 @@ def _train_family(system: Any, net: Any, training: Any, options: argparse.Namesp
         raise ValueError("--betas and --grow-from exclude each other: the knots of a family grow from one another")
     betas = knots_of(options.betas, system.beta)
     return train_family_command(prepare_family(system, net, training, betas, _options(options)), options.out)
+
+
+def _anneal(options: argparse.Namespace) -> dict[str, Any]:
+    system, net = _config(options, settings.SystemConfig), _config(options, settings.SamplerConfig)
+    config = _config(options, settings.AnnealConfig)
+    from nmcmc.experiment.anneal import anneal_command, prepare_anneal
+
+    return anneal_command(prepare_anneal(system, net, config, _options(options)), options.out)
 
 
 def _scan(options: argparse.Namespace) -> dict[str, Any]:

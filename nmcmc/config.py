@@ -21,6 +21,7 @@ SAMPLERS = (
     *(*CURIE_WEISS, "one-parameter", "one-layer", "sk-rs", "sk-krsb", "cavity", "tap"),
 )
 DISORDER = ("gaussian", "binary")
+SCHEDULES = ("brisk", "published")
 OBJECTIVES = ("block-local", "reverse-kl", "forward-kl", "by-level")
 TABLES = ("system", "sampler", "training", "chain")
 BASELINES = ("wolff", "swendsen-wang", "metropolis", "checkerboard", "heat-bath")
@@ -154,6 +155,33 @@ class TrainingConfig:
         _require(self.borders >= 1, "borders", self.borders, "at least 1")
         _require(self.crosses >= 2, "crosses", self.crosses, "at least 2")
         _require(math.isfinite(self.anneal_from), "anneal_from", self.anneal_from, "a finite number")
+
+
+@dataclass(frozen=True)
+class AnnealConfig:
+    """The temperatures of a run, and the training at each of them."""
+
+    betas: str = setting("0.1:2:0.05", "inverse temperatures, rising: 0.5,1,2 or LOW:HIGH:STEP")
+    schedule: str = setting(
+        "brisk",
+        "brisk: rates fall to 0 at every beta; published: a constant rate, and five times the steps at the first beta",
+        SCHEDULES,
+    )
+    steps: int = setting(0, "optimiser steps at every beta; 0: 150 (brisk), 1000 (published)")
+    learning_rate: float = setting(
+        0.0,
+        "learning rate, in brisk its peak; 0: 0.001 (published), as `nmcmc train` (brisk); brisk ones are smaller the "
+        "closer a sampler is",
+    )
+    batch: int = setting(0, "draws per step (reverse-kl); 0: 300 (brisk), 2000 (published)")
+    n_samples: int = setting(20_000, "fresh draws at every beta, from which its numbers are estimated")
+
+    def __post_init__(self) -> None:
+        _choose("schedule", self.schedule, SCHEDULES)
+        _require(self.steps >= 0, "steps", self.steps, "at least 1, or 0 for those of the schedule")
+        _require(0 <= self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number ≥ 0")
+        _require(self.batch >= 2 or self.batch == 0, "batch", self.batch, "at least 2, or 0 for that of the schedule")
+        _require(100 <= self.n_samples <= MAX_SAMPLES, "n_samples", self.n_samples, f"from 100 to {MAX_SAMPLES}")
 
 
 @dataclass(frozen=True)

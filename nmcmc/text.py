@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nmcmc.notation import compact
+from nmcmc.notation import MISSING, compact
 
 WIDTH = 24
 ERRORS_WIDTH = 15
 """Of columns that hold seconds."""
-NOT_SHOWN = ("command", "versions", "baseline")
-"""What is said elsewhere: in the user's own words, by `nmcmc doctor`, and beside the observables."""
+NOT_SHOWN = ("command", "versions", "baseline", "fingerprint")
+"""What is said elsewhere: in the user's own words, by `nmcmc doctor`, and beside the observables; or to nmcmc only."""
 SCAN_COLUMNS = {
     "ess_fraction": "ess",
     "energy_per_spin": "E/N",
@@ -23,6 +23,14 @@ SCAN_COLUMNS = {
     "binder": "U",
 }
 """What a scan shows, and the heads of its columns."""
+ANNEAL_COLUMNS = {
+    "variational_free_energy_per_spin": "F_q/N",
+    "free_energy_per_spin": "F/N",
+    "log_z": "log Z",
+    "kl": "KL",
+    "ess_fraction": "ess",
+}
+"""What a run along β shows, before the exact log Z."""
 
 
 def text_of(summary: Mapping[str, Any]) -> str:
@@ -46,6 +54,8 @@ def _lines(summary: Mapping[str, Any], indent: str, hidden: tuple[str, ...] = ()
             yield from _rows(value)
         elif name == "scan":
             yield from _scan(value)
+        elif name == "anneal":
+            yield from _anneal(value)
         elif name == "free_energy":
             yield from _free_energy(value)
         elif name == "checks":
@@ -137,12 +147,27 @@ def _rows(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def _scan(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line per β."""
-    names = [name for name in SCAN_COLUMNS if any(name in row for row in rows.values())]
-    yield f"{'beta':<9}" + "".join(f" {SCAN_COLUMNS[name]:>15}" for name in names)
+    yield from _by_beta(rows, SCAN_COLUMNS, {})
+
+
+def _anneal(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line per β, with the exact log Z where it is known, in the many digits that it may be compared in."""
+    exact = {beta: row["log_z"]["exact"] for beta, row in rows.items() if row["log_z"].get("exact") is not None}
+    texts = {beta: f"{value:.10g}".replace("-", "−") for beta, value in exact.items()}
+    yield from _by_beta(rows, ANNEAL_COLUMNS, {"exact log Z": texts} if texts else {})
+
+
+def _by_beta(
+    rows: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], more: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
+    """Yield a line per β: numbers with the heads of their columns, then texts by head and β."""
+    names = [name for name in columns if any(name in row for row in rows.values())]
+    yield f"{'beta':<9}" + "".join(f" {head:>15}" for head in [*(columns[name] for name in names), *more])
     for beta, row in rows.items():
         entries = [row.get(name) or {"value": None} for name in names]
-        cells = "".join(f" {compact(entry['value'], entry.get('error')):>15}" for entry in entries)
-        yield f"{beta:<9.9}{cells}{_marks(entries)}"
+        cells = [compact(entry["value"], entry.get("error")) for entry in entries]
+        cells += [texts.get(beta, MISSING) for texts in more.values()]
+        yield f"{beta:<9.9}" + "".join(f" {cell:>15}" for cell in cells) + _marks(entries)
 
 
 def _free_energy(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

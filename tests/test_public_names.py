@@ -23,6 +23,18 @@ def test_every_public_name_resolves_to_its_home():
         assert getattr(thing, "__module__", home) == home
 
 
+def test_whatever_takes_a_path_takes_a_string():
+    hints = {
+        f"{name}({hint})": hint
+        for _, name in announced()
+        if callable(getattr(nmcmc, name))
+        for hint in inspect.get_annotations(getattr(nmcmc, name)).values()
+        if "Path" in str(hint)
+    }
+    assert len(hints) >= 3
+    assert [name for name, hint in hints.items() if "str" not in hint.replace("PathLike[str]", "").split(" | ")] == []
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(AttributeError, match="Wolff"):
         nmcmc.Wolf  # noqa: B018

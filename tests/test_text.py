@@ -82,6 +82,17 @@ def test_a_scan_is_a_line_per_beta():
     ]
 
 
+def test_a_run_along_beta_ends_with_the_exact_log_z_if_any():
+    row = {"log_z": estimate(7.1, 0.02, exact=-7.12345678912), "ess_fraction": estimate(0.5, 0.01, reliable=False)}
+    unsolved = {"log_z": estimate(7.1, 0.02, exact=None), "ess_fraction": estimate(0.5, 0.01)}
+    assert lines({"anneal": {"0.3": row, "0.4": unsolved}}) == [
+        ["beta", "log", "Z", "ess", "exact", "log", "Z"],
+        ["0.3", "7.100(20)", "0.500(10)", "−7.123456789", "UNRELIABLE"],
+        ["0.4", "7.100(20)", "0.500(10)", "—"],
+    ]
+    assert lines({"anneal": {"0.4": unsolved}})[0] == ["beta", "log", "Z", "ess"]
+
+
 def test_errors_are_a_table_with_a_column_for_each_rule():
     row = {"window": 4, "tau_sweeps": 0.3, "tau_sweeps_error": 0.01, "tau_seconds": None, "tau_seconds_error": None}
     found = {"gamma": estimate(0.5, 0.01, **row), "sokal": estimate(0.5, 0.02, **row | {"reliable": False})}

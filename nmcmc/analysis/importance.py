@@ -112,6 +112,18 @@ def free_energy_per_spin(log_weight: Floats, n_spins: int, beta: float) -> Estim
     return _scaled(log_z(log_weight), -1 / (beta * n_spins))
 
 
+def variational_free_energy_per_spin(log_weight: Floats, n_spins: int, beta: float) -> Estimate:
+    """Return F_q/N = −E_q[log w]/(βN), never below F/N but by noise, for log weights (n,).
+
+    Raises
+    ------
+    ValueError : as `free_energy_per_spin`.
+    """
+    if not beta > 0:
+        raise ValueError(f"beta is {beta}; the free energy F_q needs beta > 0")
+    return _scaled(kl(log_weight, 0.0), 1 / (beta * n_spins))
+
+
 def entropy_per_spin(energies: Floats, log_weight: Floats, n_spins: int, beta: float) -> Estimate:
     """Return S/N = (β⟨H⟩ + log Ẑ)/N with the joint error of both terms; energies H and log weights (n,)."""
     w = _relative_weights(log_weight)

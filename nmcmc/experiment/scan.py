@@ -92,12 +92,13 @@ def scan_rows(family: Family, betas: Sequence[float], n: int, rng: Rng, options:
             draws = draw_stage(family.at(beta), target, n, rng.child(repr(beta)), silent)
             found = draw_numbers(draws, target)
             found |= found.pop("observables")
-            rows[repr(beta)] = {"beta": beta} | {name: _brief(found[name]) for name in COLUMNS if name in found}
+            rows[repr(beta)] = {"beta": beta} | {name: brief(found[name]) for name in COLUMNS if name in found}
             bar.update(1)
     return rows
 
 
-def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
+def brief(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row keeps of a number."""
     return {fact: entry.get(fact) for fact in FACTS}
 
 
@@ -123,9 +124,9 @@ def _write(out: Path, found: Mapping[str, Any], energy: LatticeEnergy) -> None:
             temporary.write_bytes(contents[name]())
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> str:
     """Return rows as CSV: beta, and every quantity with its error and its exact value, empty where unknown."""
-    names = [name for name in COLUMNS if name in rows[0]]
+    names = [name for name in columns if all(name in row for row in rows)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["beta", *(name + ending for name in names for ending in ("", "_error", "_exact"))])

@@ -88,17 +88,19 @@ class TrainingJob:
         Defaults are left out, and so are the folders of models to grow from: they are of one machine only.
         """
         words = ["nmcmc", "train"]
-        for config in (self.system, self.net, replace(self.training, steps=steps, seconds=0.0)):
-            values = {name: value_of(config, name) for name in flat_fields(type(config))}
-            usual = type(config)()
-            words += [
-                f"--{name.replace('_', '-')}={value}"
-                for name, value in values.items()
-                if value != value_of(usual, name)
-            ]
+        words += words_of(self.system, self.net, replace(self.training, steps=steps, seconds=0.0))
         words += [f"--grow-from={Path(model).name}" for model in self.growth.models]
         words += ["--allow-beta-mismatch"] if self.growth.allow_beta_mismatch else []
         return shlex.join([*words, f"--seed={self.options.seed}"])
+
+
+def words_of(*configs: Any) -> list[str]:
+    """Return the settings of configs as options of a command line; defaults are left out."""
+    words = []
+    for config in configs:
+        values, usual = {name: value_of(config, name) for name in flat_fields(type(config))}, type(config)()
+        words += [f"--{n.replace('_', '-')}={value}" for n, value in values.items() if value != value_of(usual, n)]
+    return words
 
 
 @dataclass(frozen=True)
@@ -196,21 +198,28 @@ def _plan(job: TrainingJob, planned: int, rng: Rng) -> Plan:
 
 def _usual_rate(job: TrainingJob, rng: Rng) -> float:
     """Return the learning rate where none is given; the sampler of the job is not trained yet."""
-    if starts_at_response(job.sampler):
-        size = min(1.0, (DENSE_SPINS / job.sampler.n_spins) ** 2)
-        return DEFAULT_RATE * size * min(1.0, spread(job.sampler, job.target, rng))
-    if isinstance(job.sampler, TAPSampler):
-        return TAP_RATE * min(1.0, spread(job.sampler, job.target, rng))
-    return LARGE_RATE if _staggers(job) else DEFAULT_RATE
+    rate = largest_rate(job.sampler, job.objective)
+    if starts_at_response(job.sampler) or isinstance(job.sampler, TAPSampler):
+        return rate * min(1.0, spread(job.sampler, job.target, rng))
+    return rate
 
 
-def _staggers(job: TrainingJob) -> bool:
-    return job.objective == "block-local" and job.sampler.n_spins > SMALL_SPINS
+def largest_rate(sampler: AnySampler, objective: str | None) -> float:
+    """Return the peak of the learning rate where none is given and the sampler is not close yet."""
+    if starts_at_response(sampler):
+        return DEFAULT_RATE * min(1.0, (DENSE_SPINS / sampler.n_spins) ** 2)
+    if isinstance(sampler, TAPSampler):
+        return TAP_RATE
+    return LARGE_RATE if _staggers(sampler, objective) else DEFAULT_RATE
+
+
+def _staggers(sampler: AnySampler, objective: str | None) -> bool:
+    return objective == "block-local" and sampler.n_spins > SMALL_SPINS
 
 
 def _stagger(job: TrainingJob, steps: int) -> int:
     """Return the steps between the starts of two nets, 0 if all start at once."""
-    if not _staggers(job):
+    if not _staggers(job.sampler, job.objective):
         return 0
     return round(STARTING_SHARE * steps / len(cast("HierarchicalSampler", job.sampler).trained_keys))
 

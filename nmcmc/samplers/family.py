@@ -104,9 +104,9 @@ def family_bytes(family: Family, notes: Mapping[str, Any] | None = None) -> byte
     return seal(tensors | energy_tensors(family.energy), json.dumps(header, sort_keys=True))
 
 
-def save_family(path: Path, family: Family, notes: Mapping[str, Any] | None = None) -> None:
+def save_family(path: str | Path, family: Family, notes: Mapping[str, Any] | None = None) -> None:
     """Write a family to a file, whole or not at all; see `family_bytes`."""
-    with atomic(path) as temporary:
+    with atomic(Path(path)) as temporary:
         temporary.write_bytes(family_bytes(family, notes))
 
 

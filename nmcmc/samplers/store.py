@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -84,13 +85,13 @@ def to_bytes(sampler: AnySampler, notes: Mapping[str, Any] | None = None) -> byt
     return seal(tensors, json.dumps(header, sort_keys=True))
 
 
-def save_sampler(path: Path, sampler: AnySampler, notes: Mapping[str, Any] | None = None) -> None:
+def save_sampler(path: str | PathLike[str], sampler: AnySampler, notes: Mapping[str, Any] | None = None) -> None:
     """Write a sampler to a file, whole or not at all; see `to_bytes`."""
-    with atomic(path) as temporary:
+    with atomic(Path(path)) as temporary:
         temporary.write_bytes(to_bytes(sampler, notes))
 
 
-def load_sampler(path: Path, device: str = "cpu") -> tuple[AnySampler, Boltzmann, dict[str, Any]]:
+def load_sampler(path: str | PathLike[str], device: str = "cpu") -> tuple[AnySampler, Boltzmann, dict[str, Any]]:
     """Return a stored sampler, the target that it was trained for, and its notes.
 
     Raises
@@ -99,7 +100,7 @@ def load_sampler(path: Path, device: str = "cpu") -> tuple[AnySampler, Boltzmann
     CorruptFileError : if the file is truncated or changed.
     ValueError : if it is intact but no model, or written by a newer version of nmcmc.
     """
-    header, tensors = open_sealed(path, FORMAT, VERSION)
+    header, tensors = open_sealed(Path(path), FORMAT, VERSION)
     return (*_rebuild(header, tensors, device), header["notes"])
 
 

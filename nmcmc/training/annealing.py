@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -107,13 +108,48 @@ def train_along(
     """
     for k, beta in enumerate(annealing.betas):
         sampler = at(sampler, beta)
-        plan = annealing.others if k else annealing.first
         for key in [(k,), *((k, r) for r in range(1, annealing.rounds))]:
-            rate = plan.learning_rate
-            if annealing.gentle:
-                rate *= min(1.0, spread(sampler, target.at(beta), rng.child("spread", *key)))
-            train(sampler, target.at(beta), objective, replace(plan, learning_rate=rate), rng.child("beta", *key))
+            train_round(sampler, target.at(beta), objective, annealing, rng, key)
         yield sampler
+
+
+def train_round(
+    sampler: TrainableSampler,
+    target: ThermalTarget,
+    objective: Objective,
+    annealing: Annealing,
+    rng: Rng,
+    key: tuple[int, ...],
+    *,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    progress: Callable[[int, dict[str, float]], None] | None = None,
+) -> None:
+    """Train a sampler in place for one round at one β of a run.
+
+    Parameters
+    ----------
+    target : at this β. key : (k,) in the first round at the k-th β, (k, r) in the r-th after it.
+    rng : of the whole run, see `train_along`. checkpoint, fingerprint, progress : as in `loop.train`.
+
+    Raises
+    ------
+    CorruptFileError, FloatingPointError, RuntimeError, ValueError : as `loop.train`.
+    """
+    plan = annealing.others if key[0] else annealing.first
+    if annealing.gentle:
+        noise = min(1.0, spread(sampler, target, rng.child("spread", *key)))
+        plan = replace(plan, learning_rate=plan.learning_rate * noise)
+    train(
+        sampler,
+        target,
+        objective,
+        plan,
+        rng.child("beta", *key),
+        checkpoint=checkpoint,
+        fingerprint=fingerprint,
+        progress=progress,
+    )
 
 
 @torch.no_grad()

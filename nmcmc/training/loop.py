@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
@@ -75,7 +76,7 @@ def train(
     plan: Plan,
     rng: Rng,
     *,
-    checkpoint: Path | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     fingerprint: str = "",
     progress: Callable[[int, dict[str, float]], None] | None = None,
 ) -> dict[str, Floats]:
@@ -105,13 +106,14 @@ def train(
     if not any(p.requires_grad for p in sampler.parameters()):
         raise ValueError("there is nothing to train: the sampler has no parameters, or all of them are frozen")
     optimizer = torch.optim.Adam(sampler.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99))
-    state = load_state(checkpoint, fingerprint, sampler, optimizer)
+    path = Path(checkpoint) if checkpoint else None
+    state = load_state(path, fingerprint, sampler, optimizer)
     records, start, saved = list(state.records), time.monotonic() - state.seconds, time.monotonic()
 
     def save(done: int) -> None:
-        if checkpoint:
+        if path:
             kept = TrainingState(done, plan.steps, tuple(records), time.monotonic() - start)
-            save_state(checkpoint, fingerprint, kept, sampler, optimizer)
+            save_state(path, fingerprint, kept, sampler, optimizer)
 
     if state.step == 0:
         save(0)

@@ -37,6 +37,7 @@ def exact_values(tiny):
         "var": q @ (tiny.log_weight - mean_log) ** 2,
         "log_z": tiny.log_z,
         "free_energy": -tiny.log_z / (tiny.beta * N_SPINS),
+        "variational": -mean_log / (tiny.beta * N_SPINS),
         "entropy": -p @ np.log(p) / N_SPINS,
         "mean": p @ tiny.m,
     }
@@ -50,6 +51,7 @@ def estimates(tiny, index):
         "var": importance.var_log_weight(log_weight),
         "log_z": importance.log_z(log_weight),
         "free_energy": importance.free_energy_per_spin(log_weight, N_SPINS, tiny.beta),
+        "variational": importance.variational_free_energy_per_spin(log_weight, N_SPINS, tiny.beta),
         "entropy": importance.entropy_per_spin(energy, log_weight, N_SPINS, tiny.beta),
         "mean": importance.importance_mean(m, log_weight),
     }
@@ -62,7 +64,7 @@ def test_estimates_are_exact_within_5_sigma_and_a_wrong_beta_is_refused():
     deviations = {name: abs(found[name].deviation(exact[name])) for name in exact}
     assert max(deviations.values()) < 5, deviations
     assert all(estimate.reliable and estimate.n == 200_000 for estimate in found.values())
-    for name in ("log_z", "free_energy", "mean"):
+    for name in ("log_z", "free_energy", "variational", "mean"):
         assert abs(off[name].deviation(exact[name])) > 5
 
 
@@ -198,6 +200,8 @@ def test_constant_observable_and_bad_arguments():
         importance.importance_mean(np.full(1000, np.nan), log_weight)
     with pytest.raises(ValueError, match="beta > 0"):
         importance.free_energy_per_spin(log_weight, 4, 0.0)
+    with pytest.raises(ValueError, match="beta > 0"):
+        importance.variational_free_energy_per_spin(log_weight, 4, 0.0)
     with pytest.raises(ValueError, match="log_z"):
         importance.kl(log_weight, math.nan)
     with pytest.raises(ValueError, match="at least two"):

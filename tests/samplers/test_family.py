@@ -112,7 +112,7 @@ def test_what_is_no_family_is_refused(others, message):
 
 
 def test_what_is_stored_is_what_is_loaded(family, tmp_path):
-    save_family(tmp_path / "f", family, NOTES)
+    save_family(str(tmp_path / "f"), family, NOTES)
     loaded, notes = load_family(tmp_path / "f")
     assert (loaded.betas, notes) == (BETAS, NOTES)
     assert all(same(loaded.at(beta), family.at(beta)) for beta in (*BETAS, *OFF))

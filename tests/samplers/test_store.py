@@ -87,6 +87,13 @@ def test_what_is_stored_is_what_is_loaded(sampler, path):
     assert torch.equal(target.log_density(ours.spins), -0.3 * sampler.energy(ours.spins))
 
 
+def test_paths_may_be_strings(sampler, tmp_path):
+    save_sampler(str(tmp_path / "new" / "model.safetensors"), sampler)
+    assert same(load_sampler(str(tmp_path / "new" / "model.safetensors"))[0], sampler)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        load_sampler(str(tmp_path / "none"))
+
+
 def test_the_same_sampler_gives_the_same_bytes(sampler, path):
     assert path.read_bytes() == to_bytes(sampler, NOTES)
     assert to_bytes(load_sampler(path)[0], NOTES) == to_bytes(sampler, NOTES)

@@ -129,7 +129,7 @@ def test_a_killed_run_continues_bit_for_bit(build, objective, killed_at, checkpo
 def test_a_finished_run_is_not_trained_again(tmp_path):
     plan, path = Plan(4, 0.01, n_evaluate=100), tmp_path / "run.ckpt"
     first, second = made(), made()
-    records = train(first, TARGET, OBJECTIVES["reverse"], plan, Rng(1), checkpoint=path)
+    records = train(first, TARGET, OBJECTIVES["reverse"], plan, Rng(1), checkpoint=str(path))
     again = train(second, TARGET, None, plan, Rng(1), checkpoint=path)
     assert torch.equal(parameters(first), parameters(second))
     for name in RECORD_NAMES:
