@@ -111,7 +111,7 @@ def prepare_anneal(system: SystemConfig, net: SamplerConfig, config: AnnealConfi
     """Return the job that the settings describe; nothing is trained or written.
 
     In the brisk schedule, weights that start from theory move along β as the theory does: those of replica layers and
-    of one layer by linear response, those of Curie–Weiss nets as if untrained, and TAP settles anew. MADE on Curie–Weiss
+    of one layer by linear response, those of Curie–Weiss nets as if untrained; TAP settles anew. MADE on Curie–Weiss
     starts at its two phases.
 
     Raises
