@@ -1,5 +1,7 @@
 """How estimators, networks for other systems and optimisation do."""
 
+from statistics import fmean
+
 from cells import load, spread, where
 
 from nmcmc.notation import compact
@@ -14,6 +16,7 @@ PUBLISHED_GLASS = {  # 10⁴ (F_q − F_2RSB)/|F_2RSB| at β = 0.5, 1, 1.5, 2: I
     (200, "one-layer"): (0.05, 13.4, 13.0, 6.3),
     (200, "MADE_23"): (0.70, 14.5, 5.9, 0.62),
 }
+BESIDE = ("cavity", "SK_1RSB", "SK_2RSB", "one-layer")
 COVERAGES = ("coverage68", "coverage95")
 TAUS, INDEPENDENT = ("tau_energy", "tau_overlap"), "seconds_per_independent_sample"
 
@@ -135,6 +138,35 @@ def mean_field_glasses():
     whole = load("mean_field_glasses")
     means = _means(whole)
     return "\n".join([*_glass_rows(whole, means), _mean_field_text(whole, means)])
+
+
+def mean_field_tap():
+    """Return distances from log Z of the TAP network, and of the nets of the other records on the same instances."""
+    whole, others = load("mean_field_tap"), [load("mean_field"), load("mean_field_glasses")]
+    found = whole["result"]["rows"]
+    log_z = {_instance(r): r["log_z"] if r["exact_log_z"] is None else r["exact_log_z"] for r in found}
+    rows = found + [r for other in others for r in other["result"]["rows"] if r["net"] in BESIDE and r["system"] == "sk"]
+    betas = sorted({r["beta"] for r in found})
+    lines = [f"| SK | {' | '.join(f'β = {beta:g}' for beta in betas)} | seconds |", "|---" * (len(betas) + 2) + "|"]
+    for n, net in [(n, net) for n in sorted({r["n"] for r in found}) for net in ("TAP", *BESIDE)]:
+        cells, same = [], [r for r in rows if (r["n"], r["net"]) == (n, net)]
+        for beta in betas if same else ():
+            here = [r for r in same if r["beta"] == beta]
+            off = fmean(1 - r["log_f"] / log_z[_instance(r)] for r in here)
+            ess = [r["ess_fraction"] for r in here]
+            cells.append(f"{1e4 * off:.2g}; {fmean(ess):.3f} ({min(ess):.2g})")
+        if same:
+            lines.append(f"| {n}, {net} | {' | '.join(cells)} | {fmean(r['seconds'] for r in same):.0f} |")
+    text = (
+        f"10⁴ (F_q − F)/\\|F\\|, F from log Z (exact for 20 spins, else by importance sampling from TAP), then mean "
+        f"(and least) ess_fraction of {max(r['instance'] for r in found)} instances; {found[0]['n_draws']} draws of TAP; "
+        f"seconds of one core per instance, over all β, measurements included"
+    )
+    return "\n".join([*lines, "", f"{text} ({where(whole)}; the other nets as in the tables above)."])
+
+
+def _instance(row):
+    return row["n"], row["beta"], row["instance"]
 
 
 def _means(whole):
