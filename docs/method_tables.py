@@ -145,7 +145,9 @@ def mean_field_tap():
     whole, others = load("mean_field_tap"), [load("mean_field"), load("mean_field_glasses")]
     found = whole["result"]["rows"]
     log_z = {_instance(r): r["log_z"] if r["exact_log_z"] is None else r["exact_log_z"] for r in found}
-    rows = found + [r for other in others for r in other["result"]["rows"] if r["net"] in BESIDE and r["system"] == "sk"]
+    rows = found + [
+        r for other in others for r in other["result"]["rows"] if r["net"] in BESIDE and r["system"] == "sk"
+    ]
     betas = sorted({r["beta"] for r in found})
     lines = [f"| SK | {' | '.join(f'β = {beta:g}' for beta in betas)} | seconds |", "|---" * (len(betas) + 2) + "|"]
     for n, net in [(n, net) for n in sorted({r["n"] for r in found}) for net in ("TAP", *BESIDE)]:
@@ -159,7 +161,7 @@ def mean_field_tap():
             lines.append(f"| {n}, {net} | {' | '.join(cells)} | {fmean(r['seconds'] for r in same):.0f} |")
     text = (
         f"10⁴ (F_q − F)/\\|F\\|, F from log Z (exact for 20 spins, else by importance sampling from TAP), then mean "
-        f"(and least) ess_fraction of {max(r['instance'] for r in found)} instances; {found[0]['n_draws']} draws of TAP; "
+        f"(and least) ess_fraction of {max(r['instance'] for r in found)} instances; {found[0]['n_draws']} draws; "
         f"seconds of one core per instance, over all β, measurements included"
     )
     return "\n".join([*lines, "", f"{text} ({where(whole)}; the other nets as in the tables above)."])

@@ -22,6 +22,9 @@ TERMS = 4
 DAMPING = 0.4
 """Share of the new magnetisation in every layer."""
 REACTIONS, SETTLING_DRAWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), 200
+CHOOSING, NEWTON_STEPS, HALVINGS, RIDGE = 1024, 12, 8, 1.0
+"""Configurations that choose the reaction; of a fit: steps, halvings of each, and what pulls weights towards 1, in
+configurations."""
 
 
 class TAPSampler(IncrementalSampler):
@@ -89,6 +92,10 @@ class TAPSampler(IncrementalSampler):
         found, given = torch.empty((*spins.shape, TERMS)), torch.where(spins > 0, -1.0, 2.0).double()
         self._run(torch.empty(spins.shape, dtype=torch.int8), given, found)
         return found
+
+    def chances(self, spins: Tensor) -> Tensor:
+        """Return the heat-bath chances of +1 of every spin given all others, (batch, n_spins), for spins ±1."""
+        return torch.sigmoid(2 * self.beta * (spins @ self.couplings + self.fields))
 
     @torch.no_grad()
     def sample(self, n: int, rng: Rng) -> Draw:
@@ -170,6 +177,65 @@ def settled(sampler: TAPSampler, rng: Rng) -> TAPSampler:
         return float((draw.log_prob - density(draw.spins)).mean())
 
     return with_reaction(sampler, min(REACTIONS, key=free_energy))
+
+
+@torch.no_grad()
+def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
+    """Return the sampler with the reaction and the weights of maximum likelihood for given configurations.
+
+    The four weights of a spin are a logistic regression on its terms, a convex problem that Newton's method solves;
+    what is predicted is the chance of s_i = +1 given all other spins. Maximum likelihood spreads q over all that the
+    configurations visit, where the reverse divergence, with no configurations, may leave out parts that q never draws.
+    Reactions are compared on the second half of the first ``CHOOSING`` configurations, after a fit to the first half.
+
+    Parameters
+    ----------
+    sampler : its system, β and layers are kept. spins : int8 (n, n_spins), n ≥ 2, as of parallel tempering.
+
+    Raises
+    ------
+    ValueError : for configurations of another shape, or fewer than two.
+    """
+    given = sampler._inputs(spins)
+    if len(given) < 2:
+        raise ValueError(f"{len(given)} configurations were given; a fit needs at least 2")
+    few = given[torch.linspace(0, len(given) - 1, min(CHOOSING, len(given))).long()]
+    first, second = few[::2], few[1::2]
+    losses = {}
+    for reaction in REACTIONS:
+        other = _likeliest(with_reaction(sampler, reaction), first)
+        losses[reaction] = float(_losses(other.terms(second), other.chances(second), other.weights).sum())
+    return _likeliest(with_reaction(sampler, min(losses, key=lambda reaction: losses[reaction])), given)
+
+
+def _likeliest(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
+    """Fit the weights by Newton's method from 0; steps of a spin are halved until its loss falls."""
+    terms, chances, weights = (
+        sampler.terms(spins).double(),
+        sampler.chances(spins).double(),
+        0.0 * sampler.weights.double(),
+    )
+    ones, loss = torch.eye(TERMS, dtype=torch.float64, device=sampler.device), _losses(terms, chances, weights)
+    for _ in range(NEWTON_STEPS):
+        up = torch.sigmoid((terms * weights).sum(dim=2))
+        slope = torch.einsum("bi,bik->ik", up - chances, terms) + RIDGE * (weights - 1)
+        bend = torch.einsum("bi,bik,bil->ikl", up * (1 - up), terms, terms) + RIDGE * ones
+        step = torch.linalg.solve(bend, slope)
+        for _ in range(HALVINGS):
+            new = _losses(terms, chances, weights - step)
+            step = torch.where((new <= loss)[:, None], step, 0.5 * step)
+        new = _losses(terms, chances, weights - step)
+        falls = new <= loss
+        weights, loss = torch.where(falls[:, None], weights - step, weights), torch.where(falls, new, loss)
+    sampler.weights.copy_(weights)
+    return sampler
+
+
+def _losses(terms: Tensor, chances: Tensor, weights: Tensor) -> Tensor:
+    """Return the cross entropy of every spin with a ridge about weights of 1, (n_spins,)."""
+    logits = (terms * weights).sum(dim=2)
+    loss = (torch.nn.functional.softplus(logits) - chances * logits).sum(dim=0)
+    return loss + 0.5 * RIDGE * ((weights - 1) ** 2).sum(dim=1)
 
 
 def with_reaction(sampler: TAPSampler, reaction: float) -> TAPSampler:
