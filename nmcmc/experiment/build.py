@@ -45,6 +45,8 @@ LONG_LINE = 64
 """Spins of the longest line whose net has the full width."""
 LARGEST_RESPONSE = 1024
 """Spins of the largest system whose linear response is worth its N⁴ operations: some ten seconds."""
+LARGEST_COUPLING = 1e100
+"""Of a file: sums of larger ones may be no numbers."""
 OVERLAPS = 4
 """Stored patterns of a Hopfield system whose overlaps a chain records one by one."""
 
@@ -55,7 +57,7 @@ def build_energy(config: SystemConfig) -> PairwiseEnergy:
     Raises
     ------
     ValueError : for a coupling per axis where there are no axes, an impossible degree, or a file of couplings that has
-        changed, gives no such energy or a single spin. FileNotFoundError : if there is no such file.
+        changed, gives no such energy, a single spin or huge numbers. FileNotFoundError : if there is no such file.
     """
     disorder, seed = cast("Disorder", config.disorder), config.disorder_seed
     if config.system == "lattice":
@@ -88,6 +90,8 @@ def _of_file(config: SystemConfig) -> PairwiseEnergy:
     energy = read_problem(path, config.format, config.problem).energy
     if energy.n_spins < 2:
         raise ValueError(f"{path} has a single spin; give at least two")
+    if not np.all(np.abs(np.concatenate([energy.couplings, energy.fields])) < LARGEST_COUPLING):
+        raise ValueError(f"{path} has a coupling or field not below {LARGEST_COUPLING:g}; give it in other units")
     return fastest(energy.n_spins, energy.edges, energy.couplings, energy.fields, energy.offset)
 
 

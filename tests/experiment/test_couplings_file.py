@@ -159,8 +159,10 @@ def test_what_does_not_fit_is_refused_before_any_work(command, options, message,
     assert not Path("out").exists()
 
 
-def test_a_single_spin_and_the_file_as_output_are_refused(file):
+def test_a_single_spin_huge_numbers_and_the_file_as_output_are_refused(file):
     assert "which is read" in call(f"{TRAIN} {SYSTEM} --out j.txt --overwrite").err
+    file.write_text("2\n0 1 -1e101\n", encoding="utf-8")
+    assert "has a coupling or field not below 1e+100" in call(f"exact {SYSTEM}").err
     file.write_text("1\n0 0.5\n", encoding="utf-8")
     assert "has a single spin; give at least two" in call(f"exact {SYSTEM}").err
 
