@@ -308,7 +308,7 @@ def _check_options(options: argparse.Namespace) -> None:
         )
     if getattr(options, "resume", False) and options.overwrite:
         raise ValueError("--resume and --overwrite exclude each other: continue the old run, or replace it")
-    inputs = [getattr(options, name, None) for name in ("model", "file", "a", "b", "config")]
+    inputs = [getattr(options, name, None) for name in ("model", "file", "a", "b", "config", "couplings_file")]
     inputs += getattr(options, "grow_from", None) or []
     if options.out is not None and any(path and Path(path).resolve() == options.out.resolve() for path in inputs):
         raise ValueError(f"--out is {options.out}, which is read; give another name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import math
 import tomllib
@@ -13,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
 
-SYSTEMS = ("lattice", "edwards-anderson", "regular-graph", "curie-weiss", "sk", "hopfield")
+SYSTEMS = ("lattice", "edwards-anderson", "regular-graph", "curie-weiss", "sk", "hopfield", "file")
 ON_LATTICES = SYSTEMS[:2]
 CURIE_WEISS = ("cw-n", "cw-inf", "cw-saddle")
 SAMPLERS = (
@@ -27,6 +28,8 @@ TABLES = ("system", "sampler", "training", "chain")
 BASELINES = ("wolff", "swendsen-wang", "metropolis", "checkerboard", "heat-bath")
 PROBLEMS = ("maxcut", "qubo", "mis", "ising")
 FORMATS = ("gset", "edges", "coo", "qubo", "bqm", "csr")
+OF_FILES = ("couplings_file", "format", "problem", "couplings_sha256")
+"""Settings of a system from a file, which has no others but beta."""
 MAX_SAMPLES = 10**9
 DEFAULT_STEPS = 700
 """Steps of training in the main job, unless steps or seconds are given."""
@@ -47,19 +50,30 @@ class SystemConfig:
     field: float = setting(0.0, "uniform magnetic field h")
     beta: float = setting(0.44068679350977147, "inverse temperature; the default is critical for the square lattice")
     system: str = setting("lattice", "kind of system; lattice is the one with the same J everywhere", SYSTEMS)
-    n_spins: int = setting(0, "number of spins of a system that is not on a lattice")
+    n_spins: int = setting(0, "number of spins of a system that is neither on a lattice nor from a file")
     disorder: str = setting("gaussian", "couplings N(0, 1) or ±1 (edwards-anderson, regular-graph)", DISORDER)
     disorder_seed: int = setting(1, "seed of random couplings and patterns")
     patterns: int = setting(1, "number of random patterns (hopfield)")
     degree: int = setting(3, "neighbours of every spin (regular-graph)")
+    couplings_file: str = setting(
+        "",
+        "couplings and fields (file), in a format of `nmcmc optimize`: an edge list, N, then i j J and i h, is "
+        "H = -sum J s s - sum h s; a graph is H = sum w s s, of its largest cut; a QUBO is its value: docs/graphs.md",
+    )
+    format: str = setting("", "format of that file; default: what its name or first line says", ("", *FORMATS))
+    problem: str = setting(
+        "", "whose energy it is; default: what the file is about; ising: the weights of a graph are J", ("", *PROBLEMS)
+    )
+    couplings_sha256: str = setting("", "SHA-256 that the file must have; default: the one that it has")
 
     def __post_init__(self) -> None:
         _require(math.isfinite(self.beta) and self.beta >= 0, "beta", self.beta, "a finite number ≥ 0")
         _require(math.isfinite(self.field), "field", self.field, "a finite number")
         _choose("system", self.system, SYSTEMS)
         _choose("disorder", self.disorder, DISORDER)
+        self._check_source()
         _require(self.n_spins >= 0, "n_spins", self.n_spins, "at least 2, or 0 on a lattice")
-        if (self.n_spins > 1) == (self.system in ON_LATTICES):
+        if self.system != "file" and (self.n_spins > 1) == (self.system in ON_LATTICES):
             told = "lattice says how many spins there are" if self.system in ON_LATTICES else "give --n-spins ≥ 2"
             raise ValueError(f"n_spins is {self.n_spins} and system {self.system!r}: {told}")
         _require(self.disorder_seed >= 0, "disorder_seed", self.disorder_seed, "an integer ≥ 0")
@@ -74,6 +88,30 @@ class SystemConfig:
             len(self.boundaries) in (1, len(self.extents)), "boundary", self.boundary, "one value, or one per axis"
         )
         _require(len(self.couplings) in (1, len(self.extents)), "coupling", self.coupling, "one value, or one per axis")
+
+    def _check_source(self) -> None:
+        """Refuse settings of a file for other systems and the reverse; find the SHA-256 of the file unless it is given.
+
+        All that is done with these settings later, such as continuing a job, thereby depends on the file's content.
+        """
+        from_file = self.system == "file"
+        told = "the file says all but beta: leave it out" if from_file else "give --system file too, or leave it out"
+        for item in fields(self):
+            used = item.name in ("system", "beta") or (item.name in OF_FILES) == from_file
+            if not used and getattr(self, item.name) != item.default:
+                raise ValueError(f"{item.name} is {getattr(self, item.name)!r} and system {self.system!r}: {told}")
+        if not from_file:
+            return
+        _choose("format", self.format, ("", *FORMATS))
+        _choose("problem", self.problem, ("", *PROBLEMS))
+        path = Path(self.couplings_file)
+        if not self.couplings_file:
+            raise ValueError("system 'file' needs a file of couplings; give --couplings-file")
+        if not self.couplings_sha256:
+            if not path.is_file():
+                raise FileNotFoundError(f"there is no file {path}; give --couplings-file a file of couplings")
+            with path.open("rb") as file:
+                object.__setattr__(self, "couplings_sha256", hashlib.file_digest(file, "sha256").hexdigest())
 
     @property
     def extents(self) -> tuple[int, ...]:

@@ -7,11 +7,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.energies.readers import read_terms
 from nmcmc.energies.terms import Terms, terms_of
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Ints, Spins
@@ -316,6 +318,20 @@ def problem_of(terms: Terms, name: str = "") -> Problem:
     if name not in PROBLEMS:
         raise ValueError(f"problem is {name!r}; it must be one of {', '.join(PROBLEMS)}")
     return PROBLEMS[name](terms)
+
+
+def read_problem(path: Path, form: str = "", name: str = "") -> Problem:
+    """Return the problem of that name about what a file lists, see `read_terms` and `problem_of`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError : for a file that is not there, is not of that format, or gives no such problem.
+    """
+    terms = read_terms(path, form)
+    try:
+        return problem_of(terms, name)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def toroidal_graph(extents: tuple[int, int], rng: Rng) -> Terms:

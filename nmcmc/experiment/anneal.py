@@ -240,7 +240,7 @@ def _told_again(path: Path, job: AnnealJob) -> dict[str, Any]:
     except ValueError as error:
         raise CorruptFileError(f"{path} is damaged ({error}); give --overwrite to make it anew") from error
     if found.get("fingerprint") != job.fingerprint:
-        raise ValueError(f"{path} is of other settings; give the same, another --out, or --overwrite")
+        raise ValueError(f"{path} is of other settings or couplings; give the same, another --out, or --overwrite")
     return found
 
 
@@ -257,7 +257,9 @@ def _stages(job: AnnealJob, folder: Path) -> tuple[dict[str, dict[str, Any]], fl
                 _stage(job, k, job.at(sampler, beta), path, checkpoints[k], bar)
             sampler, _, notes = load_sampler(path, job.options.device)
             if notes.get("fingerprint") != job.fingerprint:
-                raise ValueError(f"{path} belongs to a run with other settings; give the same, or another output")
+                raise ValueError(
+                    f"{path} belongs to a run with other settings or couplings; give the same, or another output"
+                )
             ended, rows[repr(beta)] = finished(checkpoints[k], job.fingerprint), notes["row"]
             seconds += ended.seconds if ended else 0.0
             done += (job.annealing.others if k else job.annealing.first).steps

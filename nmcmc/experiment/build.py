@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from nmcmc.analysis.observables import measurements
 from nmcmc.config import CURIE_WEISS, SamplerConfig, SystemConfig, TrainingConfig
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import Disorder, edwards_anderson, random_regular, sherrington_kirkpatrick
+from nmcmc.energies.graphs import read_problem
 from nmcmc.energies.lattice import Boundary, Lattice, LatticeEnergy
 from nmcmc.energies.mean_field import CurieWeissEnergy, HopfieldEnergy, fastest, hopfield
 from nmcmc.energies.pairwise import PairwiseEnergy
@@ -23,6 +25,7 @@ from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.made import MADESampler
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
 from nmcmc.samplers.pixelcnn import PixelCNNSampler
+from nmcmc.samplers.pretrained import sha256_of
 from nmcmc.samplers.response import start_at_response
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.sparse import SparseSampler
@@ -42,6 +45,8 @@ LONG_LINE = 64
 """Spins of the longest line whose net has the full width."""
 LARGEST_RESPONSE = 1024
 """Spins of the largest system whose linear response is worth its N⁴ operations: some ten seconds."""
+LARGEST_COUPLING = 1e100
+"""Of a file: sums of larger ones may be no numbers."""
 OVERLAPS = 4
 """Stored patterns of a Hopfield system whose overlaps a chain records one by one."""
 
@@ -51,11 +56,14 @@ def build_energy(config: SystemConfig) -> PairwiseEnergy:
 
     Raises
     ------
-    ValueError : for a coupling per axis where there are no axes, or an impossible degree.
+    ValueError : for a coupling per axis where there are no axes, an impossible degree, or a file of couplings that has
+        changed, gives no such energy, a single spin or huge numbers. FileNotFoundError : if there is no such file.
     """
     disorder, seed = cast("Disorder", config.disorder), config.disorder_seed
     if config.system == "lattice":
         return LatticeEnergy(_lattice(config), _coupling(config), config.field)
+    if config.system == "file":
+        return _of_file(config)
     if len(config.couplings) > 1:
         raise ValueError(f"coupling is {config.coupling!r}; a system {config.system!r} takes one number")
     if config.system == "curie-weiss":
@@ -70,6 +78,21 @@ def build_energy(config: SystemConfig) -> PairwiseEnergy:
     else:
         energy = hopfield(config.n_spins, config.patterns, seed)
     return energy if config.couplings == (1.0,) else _scaled(energy, config.couplings[0])
+
+
+def _of_file(config: SystemConfig) -> PairwiseEnergy:
+    path = Path(config.couplings_file)
+    if path.is_file() and sha256_of(path) != config.couplings_sha256:
+        raise ValueError(
+            f"{path} has another content than the settings say: its SHA-256 is not {config.couplings_sha256}; give the "
+            "file as it was, or begin anew without couplings_sha256"
+        )
+    energy = read_problem(path, config.format, config.problem).energy
+    if energy.n_spins < 2:
+        raise ValueError(f"{path} has a single spin; give at least two")
+    if not np.all(np.abs(np.concatenate([energy.couplings, energy.fields])) < LARGEST_COUPLING):
+        raise ValueError(f"{path} has a coupling or field not below {LARGEST_COUPLING:g}; give it in other units")
+    return fastest(energy.n_spins, energy.edges, energy.couplings, energy.fields, energy.offset)
 
 
 def _scaled(energy: PairwiseEnergy, factor: float) -> PairwiseEnergy:

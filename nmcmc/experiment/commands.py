@@ -72,7 +72,9 @@ def train_command(
 def _finished_sampler(out: Path, job: TrainingJob) -> tuple[AnySampler, dict[str, Any]]:
     sampler, _, notes = load_sampler(out, job.options.device)
     if notes.get("fingerprint") != job.fingerprint:
-        raise ValueError(f"{out} was trained with other settings; give the same, another --out, or --overwrite")
+        raise ValueError(
+            f"{out} was trained with other settings or couplings; give the same, another --out, or --overwrite"
+        )
     return sampler, notes
 
 
@@ -129,7 +131,9 @@ def _chain_in_file(
     if claim(out, folder, options):
         record = read(out)
         if fingerprint(record.model, record.seed, record.config_toml) != mark:
-            raise ValueError(f"{out} holds a chain with other settings; give the same, another --out, or --overwrite")
+            raise ValueError(
+                f"{out} holds a chain with other settings or couplings; give the same, another --out, or --overwrite"
+            )
         return record.chain, None, record.seconds_per_update
     store = SegmentStore(folder, mark)
     result = chain_stage(job, store, options)
@@ -270,6 +274,8 @@ def exact_command(system: SystemConfig) -> dict[str, Any]:
 
 
 def _named(system: SystemConfig) -> str:
+    if system.couplings_file:
+        return system.couplings_file
     if system.n_spins:
         return f"{system.system} of {system.n_spins} spins"
     return f"{system.lattice} ({system.boundary}, field {system.field})"

@@ -190,8 +190,9 @@ def _write_files(results: Results, out: Path, summary: dict[str, Any]) -> None:
         results.rows(),
         None if free is None else free * target.n_spins,
     )
-    lattice, system = lattice_of(target), f"{target.n_spins} spins"
-    title = f"nmcmc run: {system if lattice is None else f'{lattice} Ising lattice'} at β = {target.beta:.6g}"
+    lattice, file = lattice_of(target), Path(results.config.system.couplings_file).name
+    system = f"{target.n_spins} spins{file and f' of {file}'}" if lattice is None else f"{lattice} Ising lattice"
+    title = f"nmcmc run: {system} at β = {target.beta:.6g}"
     write_report(out / REPORT, title, summary, images, overwrite=True)
     with atomic(out / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1, allow_nan=False), encoding="utf-8")

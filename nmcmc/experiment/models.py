@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nmcmc.config import SystemConfig, build
+from nmcmc.config import OF_FILES, SystemConfig, build
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.lattice import LatticeEnergy
 from nmcmc.experiment.build import build_target, lattice_of, pairwise_energy
@@ -73,6 +73,8 @@ def _load(wanted: Wanted, device: str) -> tuple[AnySampler, Boltzmann, str]:
 def _asked(wanted: Wanted, own: Boltzmann) -> Boltzmann:
     """Return the target that the settings describe, the model's own where they say nothing."""
     lattice = lattice_of(own)
+    if given := [name for name in OF_FILES if name in wanted.system]:
+        raise ValueError(f"{wanted.model} holds its couplings: it cannot be compared with {given[0]}; leave it out")
     if lattice is None:
         if other := set(wanted.system) - {"beta", "n_spins"}:
             raise ValueError(

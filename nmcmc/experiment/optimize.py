@@ -16,8 +16,7 @@ from tqdm import tqdm
 from nmcmc.annealing import default_beta_range, schedule
 from nmcmc.atomic import atomic, discard
 from nmcmc.config import OptimizeConfig, to_toml
-from nmcmc.energies.graphs import Problem, problem_of
-from nmcmc.energies.readers import read_terms
+from nmcmc.energies.graphs import Problem, read_problem
 from nmcmc.experiment.options import Options, claim, leftovers_of
 from nmcmc.experiment.summary import versions
 from nmcmc.parallel import n_threads
@@ -82,11 +81,7 @@ def prepare(path: Path, config: OptimizeConfig, options: Options) -> OptimizeJob
     ------
     FileNotFoundError, ValueError : for a file that is not there, or gives no such problem.
     """
-    terms = read_terms(path, config.format)
-    try:
-        problem = problem_of(terms, config.problem)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    problem = read_problem(path, config.format, config.problem)
     return OptimizeJob(path, problem, config, options, hashlib.sha256(path.read_bytes()).hexdigest())
 
 

@@ -95,10 +95,12 @@ class TrainingJob:
 
 
 def words_of(*configs: Any) -> list[str]:
-    """Return the settings of configs as options of a command line; defaults are left out."""
+    """Return the settings of configs as options of a command line; defaults and the folder of a file are left out."""
     words = []
     for config in configs:
         values, usual = {name: value_of(config, name) for name in flat_fields(type(config))}, type(config)()
+        if values.get("couplings_file"):
+            values["couplings_file"] = Path(values["couplings_file"]).name
         words += [f"--{n.replace('_', '-')}={value}" for n, value in values.items() if value != value_of(usual, n)]
     return words
 

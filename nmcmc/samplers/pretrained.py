@@ -76,7 +76,7 @@ def model_file(model: str | Path) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a model file, by which cards and chains name it."""
+    """Return the SHA-256 of a file; cards and chains name models by it."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

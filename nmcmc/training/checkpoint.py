@@ -103,7 +103,7 @@ def finished(path: Path, fingerprint: str) -> Finished | None:
 
 
 def _read(path: Path, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    other = f"checkpoint {path} belongs to a run with other settings; give the same, or another output"
+    other = f"checkpoint {path} belongs to a run with other settings or couplings; give the same, or another output"
     if path.is_dir():
         raise ValueError(other)
     try:
