@@ -1,15 +1,15 @@
 """How soon does a chain with a neural proposal forget a spin glass, beside Metropolis with parallel tempering?
 
 Sherrington–Kirkpatrick instances at β = 1.5 and 2. Methods: independence Metropolis–Hastings with a net that is
-trained along β ("TAP-start" is the TAP network as derived, untrained); the same in turn with Metropolis sweeps;
-Metropolis in parallel tempering; Metropolis alone. τ_int, in updates of the method, of the energy and of the square of
-the overlap q = Σ s_a s_b/N of two independent chains (q itself changes its sign with any of the two). One thread; times
-are processor time of updates alone, not of what is measured. An update of parallel tempering is one of its whole
-ladder, an independent state takes 2τ updates of the slower of both observables. Half of the neural chains start from
-draws of the net, half from states of parallel tempering, which a net may hardly ever propose: such chains stand still,
-and then the row says reliable false. So does a row that is 5 σ off parallel tempering (energy: off the exact value of
-up to 24 spins). log_coverage is the log of the share of p that the net covers, from its draws and those states. Every
-instance leaves a file in --parts, so that an interrupted run goes on.
+trained along β (TAP: fitted to parallel tempering of its own; "TAP-start": as derived); the same in turn with sweeps
+of Metropolis; Metropolis in parallel tempering; Metropolis alone. τ_int, in updates of the method, of the energy and
+of the square of the overlap q = Σ s_a s_b/N of two independent chains (q itself changes its sign with any of the two).
+One thread; times are processor time of updates alone, not of what is measured. An update of parallel tempering is one
+of its whole ladder, an independent state takes 2τ updates of the slower of both observables. Half of the neural chains
+start from draws of the net, half from states of parallel tempering, which a net may hardly ever propose: such chains
+stand still, and then the row says reliable false. So does a row that is 5 σ off parallel tempering (energy: off the
+exact value of up to 24 spins). log_coverage is the log of the share of p that the net covers, from its draws and those
+states. Every instance leaves a file in --parts, so that an interrupted run goes on.
 """
 
 import math
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mean_field import GLASS_STEPS, SK_NETS, glass_samplers, settled_at
+from mean_field import GLASS_STEPS, SK_NETS, glass_samplers
 from record import kept_rows, note, parser, record
 
 from nmcmc.analysis import importance
@@ -29,6 +29,7 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import sherrington_kirkpatrick
 from nmcmc.exact.known import exact_values
 from nmcmc.random import Rng
+from nmcmc.samplers.tap import settled
 from nmcmc.types import Estimate
 from nmcmc.updates.compose import Cycle
 from nmcmc.updates.independence import Independence
@@ -84,7 +85,7 @@ def trained(energy, net, args):
     """Return {β: (sampler, processor time of its training from the first β on)} for `BETAS`."""
     rng, found, began = Rng(args.seed).child("train", net), {}, time.process_time()
     if net == "TAP-start":
-        return {beta: (settled_at(SK_NETS["TAP"](energy, beta), beta, rng), 0.0) for beta in BETAS}
+        return {beta: (settled(SK_NETS["TAP"](energy, beta), rng.child("settle")), 0.0) for beta in BETAS}
     for sampler in glass_samplers(energy, net, rng, args.batch, args.steps):
         if sampler.beta in BETAS:
             found[sampler.beta] = sampler, time.process_time() - began

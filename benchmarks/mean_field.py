@@ -6,10 +6,10 @@ arXiv:2302.08347. relative_error is (F_q − F)/|F|, or its distance from F_q of
 sampling besides. All nets of an instance get the same β and draws per step in one run from the smallest β to the
 largest; for 20 spins the same steps, for more spins no more time than SK_1RSB gets (but for the cavity at 50). "-long"
 has three times the steps, "-random" starts at random. The Curie–Weiss nets have exact F_q; others are measured from
-fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). --only tap-20 … tap-200 trains the TAP network, on the same instances;
-its relative_error is from log Z, beyond 20 spins that of its own draws. Every piece (a net of an instance) leaves a
-file in --parts, so that an interrupted run goes on; without --only curie-weiss and sk-20 run, and are kept in
-mean_field.json, those of larger glasses in mean_field_glasses.json, those of TAP in mean_field_tap.json.
+fresh draws by E_q[w/Z − 1 − ln w/Z] = KL(q‖p). --only tap-20 … tap-200 fits the TAP network to parallel tempering of
+the same instances; its relative_error is from log Z, beyond 20 spins that of its own draws. Every piece (a net of an
+instance) leaves a file in --parts, so that an interrupted run goes on; without --only curie-weiss and sk-20 run, and
+are kept in mean_field.json, larger glasses in mean_field_glasses.json, those of TAP in mean_field_tap.json.
 """
 
 import time
@@ -32,9 +32,11 @@ from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler, 
 from nmcmc.samplers.response import follow_response, start_at_response
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.store import at_beta
-from nmcmc.samplers.tap import TAPSampler, settled
+from nmcmc.samplers.tap import TAPSampler, fitted
 from nmcmc.training.annealing import brisk, train_along
 from nmcmc.training.objectives import reverse_kl
+from nmcmc.updates.parallel_tempering import ParallelTempering
+from nmcmc.updates.run import run
 
 CURIE_WEISS_BETAS, SK_BETAS = (1.0, 1.1, 1.3, 1.5, 2.0), (0.5, 1.0, 1.5, 2.0)
 MADE_LADDERS = {50: (CURIE_WEISS_BETAS,), 200: ((1.0, 1.05, 1.1), (1.3,), (1.5,), (2.0,))}
@@ -74,7 +76,10 @@ NET_RATES = {"one-parameter": 3, "one-layer": 3, "MADE_23": 2}
 """Rates of nets with fewer weights, for one of SK_1RSB, up to the rate of 20 spins."""
 RESPONDING = ("one-layer", "SK_RS", "SK_1RSB", "SK_2RSB")
 """The nets that start at linear response, and follow it from one β to the next."""
-TAP_STEPS, TAP_RATE = {20: 60, 50: 60, 100: 60, 200: 30}, 0.03
+TEMPERING = (0.5, 0.6, 0.72, 0.86, 1.0, 1.2, 1.5, 1.73, 2.0)
+"""Temperatures that exchange configurations, for TAP to learn from."""
+LADDERS, WARMUP, KEPT, THIN = 32, 1000, 192, 8
+"""Ladders, and of each the updates before the first, the number kept and the updates between two."""
 RECORDS = {
     "mean_field": ("curie-weiss", "sk-20"),
     "mean_field_glasses": ("sk-50", "sk-100", "sk-200"),
@@ -152,13 +157,17 @@ def made_net(n, args):
 
 
 def glass_samplers(energy, net, rng, batch, steps=None):
-    """Yield a net trained along β at each β of LADDER; ``steps`` of SK_1RSB or TAP, by default those of the size."""
+    """Yield a net trained along β at each β of LADDER; ``steps`` of SK_1RSB, by default those of the size.
+
+    TAP is fitted at each of SK_BETAS instead.
+    """
     n, name, at = energy.n_spins, net.split("-long")[0].split("-random")[0], at_beta
     start = SK_NETS[name](energy, LADDER[0])
     target, objective = Boltzmann(energy, LADDER[0]), partial(reverse_kl, batch=batch)
     if name == "TAP":
-        plan = brisk(LADDER, steps=steps or TAP_STEPS[n], learning_rate=TAP_RATE, gentle=True)
-        yield from train_along(start, target, objective, plan, rng.child("steps"), partial(settled_at, rng=rng))
+        configurations = tempered(energy, rng.child("tempering"))
+        for beta in SK_BETAS:
+            yield fitted(at_beta(start, beta), configurations[beta])
         return
     if net.endswith("-random"):
         start_at_random(start, rng.child("start"))
@@ -172,9 +181,12 @@ def glass_samplers(energy, net, rng, batch, steps=None):
     yield from train_along(start, target, objective, plan, rng.child("steps"), at)
 
 
-def settled_at(sampler, beta, rng):
-    """Return the TAP network at another β, with the reaction that is best there."""
-    return settled(at_beta(sampler, beta), rng.child("settle", str(beta)))
+def tempered(energy, rng):
+    """Return configurations (LADDERS · KEPT, n_spins) of parallel tempering at every β of `TEMPERING`."""
+    update, n_chains = ParallelTempering(energy, TEMPERING, 1), LADDERS * len(TEMPERING)
+    chain = run(update, KEPT * THIN, rng, n_chains=n_chains, warmup=WARMUP, thin=THIN)
+    rungs = (chain.spins[k :: len(TEMPERING)].reshape(-1, energy.n_spins) for k in range(len(TEMPERING)))
+    return dict(zip(TEMPERING, map(torch.from_numpy, rungs), strict=True))
 
 
 def sk_net(n, instance, net, args):
@@ -229,7 +241,7 @@ def rows_of(name, work, args):
     """Return the rows of a piece, kept in a file."""
     settings = {key: getattr(args, key) for key in ("seed", "draws", "iterations")}
     if name.startswith("sk"):
-        plans = LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES, TAP_RATE, TAP_STEPS
+        plans = LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES, TEMPERING, LADDERS, WARMUP, KEPT, THIN
         settings |= {"steps": args.steps, "batch": args.batch, "plans": plans}
     return kept_rows(args.parts / f"{name}.json", settings, lambda: timed_rows(name, work), args)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +30,7 @@ from nmcmc.experiment.build import (
     starts_at_response,
 )
 from nmcmc.experiment.chains import draw_stage
+from nmcmc.experiment.configurations import learning_set
 from nmcmc.experiment.grid import betas_of
 from nmcmc.experiment.options import Options, claim, leftovers_of, open_folder
 from nmcmc.experiment.scan import brief, extremes, table
@@ -38,7 +41,7 @@ from nmcmc.random import Rng
 from nmcmc.samplers.made import MADESampler, start_at_order
 from nmcmc.samplers.response import Responding, follow_response
 from nmcmc.samplers.store import AnySampler, at_beta, kind_of, load_sampler, save_sampler
-from nmcmc.samplers.tap import TAPSampler, settled
+from nmcmc.samplers.tap import TAPSampler, fitted
 from nmcmc.training.annealing import Annealing, brisk, published, train_round
 from nmcmc.training.checkpoint import finished
 from nmcmc.training.objectives import Objective
@@ -87,8 +90,9 @@ class AnnealJob:
 
     @property
     def trains(self) -> bool:
-        """Whether there is anything to train."""
-        return any(p.requires_grad for p in self.start.parameters())
+        """Whether there is anything to train; TAP of the brisk schedule is fitted where it goes to another β."""
+        fits = isinstance(self.start, TAPSampler) and self.config.schedule == "brisk"
+        return not fits and any(p.requires_grad for p in self.start.parameters())
 
     @property
     def rng(self) -> Rng:
@@ -111,8 +115,8 @@ def prepare_anneal(system: SystemConfig, net: SamplerConfig, config: AnnealConfi
     """Return the job that the settings describe; nothing is trained or written.
 
     In the brisk schedule, weights that start from theory move along β as the theory does: those of replica layers and
-    of one layer by linear response, those of Curie–Weiss nets as if untrained; TAP settles anew. MADE on Curie–Weiss
-    starts at its two phases.
+    of one layer by linear response, those of Curie–Weiss nets as if untrained; those of TAP are fitted anew, without
+    steps. MADE on Curie–Weiss starts at its two phases.
 
     Raises
     ------
@@ -125,7 +129,8 @@ def prepare_anneal(system: SystemConfig, net: SamplerConfig, config: AnnealConfi
     start = build_sampler(net, pairwise_energy(target), betas[0], Rng(options.seed).child("anneal", "init"))
     if isinstance(start, MADESampler) and isinstance(target.energy, CurieWeissEnergy):
         start_at_order(start)
-    training = TrainingConfig(batch=config.batch or (BRISK_BATCH if config.schedule == "brisk" else PUBLISHED_BATCH))
+    batch = config.batch or (BRISK_BATCH if config.schedule == "brisk" else PUBLISHED_BATCH)
+    training = TrainingConfig(objective="reverse-kl" if isinstance(start, TAPSampler) else "", batch=batch)
     name = default_objective(training, start)
     objective = build_objective(training, start, target, Rng(options.seed).child("anneal"))
     return AnnealJob(
@@ -134,7 +139,7 @@ def prepare_anneal(system: SystemConfig, net: SamplerConfig, config: AnnealConfi
         name,
         objective,
         _annealing(config, betas, largest_rate(start, name)),
-        _moved(start, Rng(options.seed).child("anneal", "settle")) if config.schedule == "brisk" else at_beta,
+        _moved(start, Rng(options.seed).child("anneal", "data")) if config.schedule == "brisk" else at_beta,
         system,
         net,
         config,
@@ -145,10 +150,16 @@ def prepare_anneal(system: SystemConfig, net: SamplerConfig, config: AnnealConfi
 def _moved(start: AnySampler, rng: Rng) -> Callable[[AnySampler, float], AnySampler]:
     """Return how the weights of such a sampler are taken to another β."""
     if isinstance(start, TAPSampler):
-        return lambda sampler, beta: settled(cast("TAPSampler", at_beta(sampler, beta)), rng.child(str(beta)))
+        return partial(_fitted_at, rng=rng)
     if starts_at_response(start):
         return lambda sampler, beta: follow_response(cast("Responding", sampler), beta)
     return _as_untrained if kind_of(start) in CURIE_WEISS else at_beta
+
+
+def _fitted_at(sampler: AnySampler, beta: float, rng: Rng) -> AnySampler:
+    """Return the TAP network of maximum likelihood at another β."""
+    configurations = learning_set(Boltzmann(sampler.energy, beta), rng.child(repr(beta)))
+    return fitted(cast("TAPSampler", at_beta(sampler, beta)), configurations)
 
 
 @torch.no_grad()
@@ -254,7 +265,10 @@ def _stages(job: AnnealJob, folder: Path) -> tuple[dict[str, dict[str, Any]], fl
     with job.options.bar(job.n_steps, f"annealing ({job.name})", "step") as bar:
         for k, (beta, path) in enumerate(files.items()):
             if not path.exists():
-                _stage(job, k, job.at(sampler, beta), path, checkpoints[k], bar)
+                began = time.monotonic()
+                moved = job.at(sampler, beta)
+                seconds += time.monotonic() - began
+                _stage(job, k, moved, path, checkpoints[k], bar)
             sampler, _, notes = load_sampler(path, job.options.device)
             if notes.get("fingerprint") != job.fingerprint:
                 raise ValueError(

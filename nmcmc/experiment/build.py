@@ -276,7 +276,8 @@ def default_objective(config: TrainingConfig, sampler: AnySampler) -> str:
     ValueError : for the block-local objective of a sampler without blocks.
     """
     blocks = isinstance(sampler, HierarchicalSampler)
-    name = config.objective or ("block-local" if blocks else "reverse-kl")
+    natural = "block-local" if blocks else "forward-kl" if isinstance(sampler, TAPSampler) else "reverse-kl"
+    name = config.objective or natural
     if name in ("block-local", "by-level") and not blocks:
         raise ValueError(f"objective {name!r} needs the sampler 'hierarchical'; use 'reverse-kl' or 'forward-kl'")
     return name

@@ -6,6 +6,7 @@ They are begun anew now and then.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -20,8 +21,8 @@ from nmcmc.updates.parallel_tempering import ParallelTempering
 from nmcmc.updates.run import random_start, warm_up
 from nmcmc.updates.wolff import Wolff
 
-N_CHAINS, N_DRAWS, EVERY = 16, 64, 200
-"""Chains, configurations of each, and steps of training for which they serve."""
+N_CHAINS, N_DRAWS, EVERY, N_SETS = 16, 64, 200, 6
+"""Chains, configurations of each, and steps of training for which such a set serves; sets of a fit without steps."""
 _PILOT = 64
 
 
@@ -98,6 +99,15 @@ class Configurations:
         _, _, info = update.block(state, rng, 2 * _PILOT)
         size = float(info["cluster_size"][0, _PILOT:].mean())
         return max(1, round(self.target.n_spins / size))
+
+
+def learning_set(target: Boltzmann, rng: Rng, told: Callable[[], object] = lambda: None) -> Tensor:
+    """Return the configurations of `N_SETS` sets, (n, n_spins); ``told`` is called after each."""
+    configurations, sets = Configurations(target, rng), []
+    for number in range(N_SETS):
+        sets.append(configurations(number * EVERY))
+        told()
+    return torch.cat(sets)
 
 
 def unfrustrated(energy: PairwiseEnergy) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ from nmcmc.experiment.build import (
     pairwise_energy,
     starts_at_response,
 )
+from nmcmc.experiment.configurations import N_SETS, learning_set
 from nmcmc.experiment.growth import Growth
 from nmcmc.experiment.levels import LEVEL_STEPS, train_levels
 from nmcmc.experiment.options import Options
@@ -30,7 +32,7 @@ from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.store import AnySampler
-from nmcmc.samplers.tap import TAPSampler
+from nmcmc.samplers.tap import TAPSampler, fitted
 from nmcmc.training.annealing import spread
 from nmcmc.training.checkpoint import planned_steps
 from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
@@ -143,6 +145,11 @@ def prepare(
     objective = default_objective(training, sampler)
     if objective == "by-level":
         training = replace(training, steps=training.steps or LEVEL_STEPS)
+    if isinstance(sampler, TAPSampler) and objective == "forward-kl" and (training.steps or training.seconds):
+        raise ValueError(
+            "the weights of 'tap' of maximum likelihood are found by Newton's method, not step by step; leave out "
+            "steps and seconds, or train with objective 'reverse-kl'"
+        )
     growth = growth or Growth()
     grown_from = growth.into(sampler)
     trainable = any(p.requires_grad for p in sampler.parameters())
@@ -168,6 +175,8 @@ def train_stage(job: TrainingJob, checkpoint: Path) -> Trained:
         seconds = train_levels(job, checkpoint, n_threads())
         return Trained(job.sampler, job, {name: np.empty(0) for name in RECORD_NAMES}, job.training.steps, seconds)
     sampler, target, options, rng = job.sampler, job.target, job.options, Rng(job.options.seed).child("train")
+    if isinstance(sampler, TAPSampler) and job.objective == "forward-kl":
+        return _fit(job, sampler, rng.child("data"))
     plan = _plan(job, planned_steps(checkpoint, job.fingerprint), rng)
     objective = build_objective(job.training, sampler, target, rng, _stagger(job, plan.steps))
     with options.bar(plan.steps, f"training ({job.objective})", "step") as bar:
@@ -196,6 +205,15 @@ def _plan(job: TrainingJob, planned: int, rng: Rng) -> Plan:
     objective = build_objective(job.training, job.sampler, job.target, rng)
     seconds = job.training.seconds or DEFAULT_SECONDS
     return replace(plan, steps=steps_within(seconds, job.sampler, job.target, objective, plan, rng))
+
+
+def _fit(job: TrainingJob, sampler: TAPSampler, rng: Rng) -> Trained:
+    """Return the TAP network of maximum likelihood: no steps, and nothing to continue."""
+    began = time.monotonic()
+    with job.options.bar(N_SETS + 1, "fitting (forward-kl)", "set") as bar:
+        found = fitted(sampler, learning_set(job.target, rng, bar.update))
+        bar.update()
+    return Trained(found, job, {name: np.empty(0) for name in RECORD_NAMES}, 0, time.monotonic() - began)
 
 
 def _usual_rate(job: TrainingJob, rng: Rng) -> float:

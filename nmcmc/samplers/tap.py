@@ -22,9 +22,9 @@ TERMS = 4
 DAMPING = 0.4
 """Share of the new magnetisation in every layer."""
 REACTIONS, SETTLING_DRAWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), 200
-CHOOSING, NEWTON_STEPS, HALVINGS, RIDGE = 1024, 12, 8, 1.0
-"""Configurations that choose the reaction; of a fit: steps, halvings of each, and what pulls weights towards 1, in
-configurations."""
+CHOOSING, NEWTON_STEPS, HALVINGS, SMALL, RIDGE = 512, 20, 8, 1e-5, 1.0
+"""Configurations that choose the reaction; of a fit: steps, halvings of each, the change of a weight that ends it, and
+what pulls weights towards 1, in configurations."""
 
 
 class TAPSampler(IncrementalSampler):
@@ -226,7 +226,10 @@ def _likeliest(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
             step = torch.where((new <= loss)[:, None], step, 0.5 * step)
         new = _losses(terms, chances, weights - step)
         falls = new <= loss
-        weights, loss = torch.where(falls[:, None], weights - step, weights), torch.where(falls, new, loss)
+        step = torch.where(falls[:, None], step, 0.0)
+        weights, loss = weights - step, torch.where(falls, new, loss)
+        if float(step.abs().max()) < SMALL:
+            break
     sampler.weights.copy_(weights)
     return sampler
 
