@@ -72,6 +72,12 @@ def test_a_deep_glass_needs_less_reaction():
     assert free_energy(deep) < free_energy(start) - 1
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_in_a_warm_glass_noise_does_not_choose_the_reaction(seed):
+    """KL is 1e-5 for the full reaction and a hundred times that for the least: 200 draws know E[−ln w] to 1e-3."""
+    assert settled(TAPSampler(sherrington_kirkpatrick(50, 1), 0.5), Rng(seed)).reaction >= 0.9
+
+
 def test_in_a_glass_the_start_is_nearer_than_that_of_the_cavity():
     energy, beta = sherrington_kirkpatrick(60, 2), 1.5
     assert free_energy(settled(TAPSampler(energy, beta), Rng(1))) < free_energy(CavitySampler(energy, beta)) - 1
