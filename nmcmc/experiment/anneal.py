@@ -237,6 +237,8 @@ def _claimed(out: Path, folder: Path, options: Options) -> bool:
     if claim(out / JSON, folder, options):
         return True
     free = options.overwrite or folder.exists()
+    if (out / TABLE).is_dir() or (out / SAMPLERS).is_symlink():
+        raise FileExistsError(f"{out} has a folder {TABLE}, or a link {SAMPLERS}; move it away, or give another --out")
     for path in (out / TABLE, out / SAMPLERS):
         if free:
             sweep(path)

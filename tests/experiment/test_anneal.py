@@ -235,6 +235,20 @@ def test_a_finished_run_answers_again_and_is_replaced_only_if_asked(folder):
     assert call(f"{LINE} --resume").code == 4
 
 
+@pytest.mark.parametrize("more", ["", "--overwrite"])
+@pytest.mark.parametrize("name", ["anneal.json", "anneal.csv", "samplers"])
+def test_what_cannot_be_replaced_is_refused_before_any_work(folder, name, more):
+    (folder / "f").mkdir()
+    if name == "samplers":
+        (folder / "f" / name).symlink_to(folder / "elsewhere")
+    else:
+        (folder / "f" / name).mkdir()
+    result = call(f"{LINE} {more}")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert name in result.err
+    assert [path.name for path in (folder / "f").iterdir()] == [name]
+
+
 def test_few_draws_are_unreliable_and_the_text_is_a_table(folder):
     result = call(LINE)
     assert result.code == 3
