@@ -183,8 +183,8 @@ def glass_samplers(energy, net, rng, batch, steps=None):
 
 def tempered(energy, rng):
     """Return configurations (LADDERS · KEPT, n_spins) of parallel tempering at every β of `TEMPERING`."""
-    update, n_chains = ParallelTempering(energy, TEMPERING, 1), LADDERS * len(TEMPERING)
-    chain = run(update, KEPT * THIN, rng, n_chains=n_chains, warmup=WARMUP, thin=THIN)
+    update, size = ParallelTempering(energy, TEMPERING, 1), {"n_chains": LADDERS * len(TEMPERING), "thin": THIN}
+    chain = run(update, KEPT * THIN, rng, observables={"energy": energy}, warmup=WARMUP, **size)
     rungs = (chain.spins[k :: len(TEMPERING)].reshape(-1, energy.n_spins) for k in range(len(TEMPERING)))
     return dict(zip(TEMPERING, map(torch.from_numpy, rungs), strict=True))
 
