@@ -163,7 +163,9 @@ class SamplerConfig:
 class TrainingConfig:
     """What is minimised, how and for how long."""
 
-    objective: str = setting("", "default: block-local for hierarchical, reverse-kl for others", ("", *OBJECTIVES))
+    objective: str = setting(
+        "", "default: block-local for hierarchical, forward-kl for tap, reverse-kl for others", ("", *OBJECTIVES)
+    )
     steps: int = setting(
         0, "optimiser steps; of each stage of each net (by-level); 0: by the seconds, or 4000 (by-level)"
     )

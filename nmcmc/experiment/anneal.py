@@ -89,10 +89,14 @@ class AnnealJob:
         return hashlib.sha256("\n".join(settings).encode()).hexdigest()
 
     @property
+    def fits(self) -> bool:
+        """Whether ``at`` fits the sampler to configurations of each β, so that there are no steps."""
+        return isinstance(self.start, TAPSampler) and self.config.schedule == "brisk"
+
+    @property
     def trains(self) -> bool:
-        """Whether there is anything to train; TAP of the brisk schedule is fitted where it goes to another β."""
-        fits = isinstance(self.start, TAPSampler) and self.config.schedule == "brisk"
-        return not fits and any(p.requires_grad for p in self.start.parameters())
+        """Whether there is anything to train."""
+        return not self.fits and any(p.requires_grad for p in self.start.parameters())
 
     @property
     def rng(self) -> Rng:
@@ -220,7 +224,7 @@ def _summary(job: AnnealJob, out: Path, rows: dict[str, dict[str, Any]], seconds
         sampler=job.net.sampler,
         schedule=job.config.schedule,
         steps=job.annealing.others.steps if job.trains else 0,
-        objective=job.name if job.trains else None,
+        objective="forward-kl" if job.fits else job.name if job.trains else None,
         seconds={"train": seconds},
         n_parameters=sum(p.numel() for p in job.start.parameters()),
         threads=n_threads(),
@@ -269,7 +273,7 @@ def _stages(job: AnnealJob, folder: Path) -> tuple[dict[str, dict[str, Any]], fl
             if not path.exists():
                 began = time.monotonic()
                 moved = job.at(sampler, beta)
-                seconds += time.monotonic() - began
+                seconds += time.monotonic() - began if job.fits else 0.0
                 _stage(job, k, moved, path, checkpoints[k], bar)
             sampler, _, notes = load_sampler(path, job.options.device)
             if notes.get("fingerprint") != job.fingerprint:

@@ -160,6 +160,20 @@ def test_an_exact_net_is_not_trained(folder):
         assert row["ess_fraction"]["value"] == pytest.approx(1)
 
 
+def test_tap_is_fitted_at_every_beta(folder):
+    line = "anneal --system sk --n-spins 10 --sampler tap --betas 0.5,2 --n-samples 12000 --json --out f"
+    result = call(line)
+    assert result.code == 0, result.err
+    assert (result.json["steps"], result.json["objective"]) == (0, "forward-kl")
+    assert result.json["seconds"]["train"] > 0
+    for row in result.json["anneal"].values():
+        assert abs(row["log_z"]["value"] - exact_values(ENERGY, row["beta"])["log_z"]) < 5 * row["log_z"]["error"]
+        assert row["ess_fraction"]["value"] > 0.97
+    before = {name: (folder / "f" / name).read_bytes() for name in files(folder / "f") if not name.endswith("json")}
+    call(f"{line} --overwrite")
+    assert before == {name: (folder / "f" / name).read_bytes() for name in before}
+
+
 @pytest.mark.parametrize("more", ["made --width 2", "cavity", "hierarchical --leaf 1 --width 2"])
 def test_other_samplers_go_along_too(folder, more):
     lattice = more.startswith("hier")

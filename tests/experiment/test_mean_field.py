@@ -1,5 +1,7 @@
 """Systems off lattices through the commands: settings, training, chains, files, exact values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -128,6 +130,29 @@ def test_nets_start_at_linear_response_and_training_does_not_undo_it(sampler, tm
     assert lost["start"] < 0.01
     assert lost["usual"] < 1.3 * lost["start"]
     assert lost["other nets' rate"] > 1.5 * lost["start"]
+
+
+@pytest.mark.parametrize("name", ["sk", "curie-weiss", "regular-graph"])
+def test_tap_is_fitted_without_steps(name, tmp_path):
+    """To parallel tempering in a glass, else to clusters: log Z is that of enumeration."""
+    path, system = tmp_path / "m.safetensors", replace(SYSTEMS[name][0], beta=1.2)
+    train_command(system, SamplerConfig("tap"), TrainingConfig(), path, QUIET)
+    found = evaluate_command(Wanted(str(path), {}), 10_000, QUIET)
+    assert found["ess_fraction"]["value"] > 0.95
+    assert abs(found["log_z"]["value"] - found["log_z"]["exact"]) < 5 * found["log_z"]["error"]
+    again = tmp_path / "again.safetensors"
+    train_command(system, SamplerConfig("tap"), TrainingConfig(), again, QUIET)
+    assert path.read_bytes() == again.read_bytes()
+
+
+def test_tap_takes_steps_only_where_there_are_some(tmp_path):
+    system, path = replace(SYSTEMS["sk"][0], beta=0.8), tmp_path / "m.safetensors"
+    for given in (TrainingConfig(steps=5), TrainingConfig(seconds=5.0)):
+        with pytest.raises(ValueError, match="leave out steps and seconds, or train with objective 'reverse-kl'"):
+            train_command(system, SamplerConfig("tap"), given, path, QUIET)
+    assert not list(tmp_path.iterdir())
+    train_command(system, SamplerConfig("tap"), TrainingConfig("reverse-kl", steps=5, batch=50), path, QUIET)
+    assert path.exists()
 
 
 def test_linear_response_of_huge_systems_is_not_asked_for(monkeypatch):

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from perturbed import perturbed
@@ -11,10 +12,10 @@ from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import sherrington_kirkpatrick
 from nmcmc.energies.mean_field import DenseEnergy, all_pairs
 from nmcmc.exact.conditionals import conditional_logits
-from nmcmc.exact.enumeration import all_states
+from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.random import Rng
 from nmcmc.samplers.sk import CavitySampler
-from nmcmc.samplers.tap import REACTIONS, TAPSampler, settled, with_reaction
+from nmcmc.samplers.tap import REACTIONS, TAPSampler, fitted, settled, with_reaction
 from nmcmc.training.loop import Plan, train
 from nmcmc.training.objectives import reverse_kl
 
@@ -95,6 +96,42 @@ def test_few_steps_bring_it_nearer():
     before, plan = kl(sampler), Plan(steps=30, learning_rate=0.03, warmup=5, evaluate_every=0)
     train(sampler, Boltzmann(sampler.energy, 1.5), partial(reverse_kl, batch=200), plan, Rng(1))
     assert kl(sampler) < 0.5 * before
+
+
+def states_of(energy, beta, n, seed=3):
+    """Independent exact configurations of a small system."""
+    chosen = np.random.default_rng(seed).choice(2**energy.n_spins, n, p=probabilities(energy, beta))
+    return torch.from_numpy(all_states(energy.n_spins)[chosen])
+
+
+@pytest.mark.parametrize("beta", [1.5, 4.0])
+def test_a_fit_brings_it_nearer_even_where_the_start_is_far(beta):
+    start = TAPSampler(glass(10, seed=5, field=0.2), beta)
+    near = fitted(start, states_of(start.energy, beta, 3000))
+    far = fitted(start, states_of(start.energy, 0.6 * beta, 3000))
+    assert kl(near) < 0.3 * kl(start)
+    assert kl(near) < 0.3 * kl(far)
+    assert torch.equal(start.weights, torch.ones(10, 4))
+
+
+def test_a_fit_ends_where_the_likelihood_is_flat():
+    start = TAPSampler(glass(9), 1.0)
+    states = states_of(start.energy, 1.0, 400)
+    sampler = fitted(start, states)
+    given = states.float()
+    logits, chances = sampler.logits(given).double(), sampler.chances(given).double()
+    loss = (torch.nn.functional.softplus(logits) - chances * logits).sum() + 0.5 * ((sampler.weights - 1) ** 2).sum()
+    loss.backward()
+    assert float(sampler.weights.grad.abs().max()) < 1e-3
+    assert float(sampler.weights.detach().sub(1).abs().max()) > 1e-2
+
+
+def test_a_fit_needs_configurations_of_the_system():
+    start = TAPSampler(glass(5), 1.0)
+    with pytest.raises(ValueError, match="1 configurations were given; a fit needs at least 2"):
+        fitted(start, torch.ones((1, 5), dtype=torch.int8))
+    with pytest.raises(ValueError, match=r"this sampler takes \(n, 5\)"):
+        fitted(start, torch.ones((4, 6), dtype=torch.int8))
 
 
 @pytest.mark.parametrize(
