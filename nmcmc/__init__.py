@@ -73,7 +73,7 @@ if TYPE_CHECKING:
         SymmetrizedSampler as SymmetrizedSampler,
         translations as translations,
     )
-    from nmcmc.samplers.tap import TAPSampler as TAPSampler, settled as settled
+    from nmcmc.samplers.tap import TAPSampler as TAPSampler, fitted as fitted, settled as settled
     from nmcmc.solution import optimize as optimize
     from nmcmc.training.annealing import Annealing as Annealing, brisk as brisk, train_along as train_along
     from nmcmc.training.loop import Plan as Plan, train as train
@@ -197,6 +197,7 @@ _HOMES = {
     ),
     "nmcmc.samplers.tap": (
         "TAPSampler",
+        "fitted",
         "settled",
     ),
     "nmcmc.solution": ("optimize",),

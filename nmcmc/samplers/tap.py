@@ -223,6 +223,18 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
     Raises
     ------
     ValueError : for configurations of another shape, or fewer than two.
+
+    Examples
+    --------
+    >>> from nmcmc import Boltzmann, ParallelTempering, exact_values, log_z, run, sherrington_kirkpatrick
+    >>> energy, betas = sherrington_kirkpatrick(20, seed=1), (0.5, 1.0, 2.0)
+    >>> tempering, ladders = ParallelTempering(energy, betas), {"n_chains": 8 * len(betas), "warmup": 200, "thin": 10}
+    >>> chain = run(tempering, 1000, Rng(1), observables={"energy": energy}, **ladders)
+    >>> coldest = torch.from_numpy(chain.spins[2::3].reshape(-1, 20))
+    >>> draw = fitted(TAPSampler(energy, 2.0), coldest).sample(10_000, Rng(2))
+    >>> log_weight = (Boltzmann(energy, 2.0).log_density(draw.spins) - draw.log_prob).numpy()
+    >>> print(f"{log_z(log_weight).value:.2f}, exact {exact_values(energy, 2.0)['log_z']:.2f}")
+    29.19, exact 29.19
     """
     given = sampler._inputs(spins)
     if len(given) < 2:
