@@ -1,4 +1,4 @@
-"""Draw the figures of results, each from results/NAME.json alone, and store it beside its numbers as NAME.png.
+"""Draw the figures of results, each from results/NAME.json and `BESIDE`, and store it beside its numbers as NAME.png.
 
 A benchmark's figure is drawn when its result is recorded. `python benchmarks/figures.py` draws all of them anew,
 `--check` only says whether each is made from the numbers beside it: a figure carries their digest.
@@ -12,6 +12,8 @@ from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PUBLISHED = RESULTS.parent / "published.json"
+BESIDE = {"models": PUBLISHED, "mean_field_tap": RESULTS / "mean_field_glasses.json"}
+"""Other numbers that a figure shows."""
 DIGEST = "Source"
 """The entry of a PNG file's text, of those that the format names, that holds the digest of the numbers."""
 
@@ -115,6 +117,27 @@ def mean_field(result):
     return figure
 
 
+def mean_field_tap(result):
+    """Draw distances of F_q from log Z against β: the TAP network and the published nets on the same glasses."""
+    own = result["rows"]
+    others = json.loads(BESIDE["mean_field_tap"].read_text())["result"]["rows"]
+    log_z = {(r["n"], r["beta"], r["instance"]): r["log_z"] for r in own}
+    sizes, betas = (50, 100, 200), sorted({r["beta"] for r in own})
+    figure, axes = panels(len(sizes))
+    for one, n in zip(axes, sizes, strict=True):
+        for net in ("one-layer", "MADE_23", "SK_1RSB", "SK_2RSB", "cavity", "TAP"):
+            same = [r for r in own + others if (r["n"], r["net"]) == (n, net)]
+            means = []
+            for beta in betas if same else ():
+                off = [1 - r["log_f"] / log_z[n, beta, r["instance"]] for r in same if r["beta"] == beta]
+                means.append(sum(off) / len(off))
+            one.semilogy(betas[: len(means)], means, "ko-" if net == "TAP" else "o-", label=net)
+        one.set(title=f"SK, {n} spins", xlabel="β")
+    axes[0].set(ylabel="(F_q − F)/|F|, F from log Z")
+    axes[-1].legend(fontsize=7)
+    return figure
+
+
 def models(result):
     """Draw ess_fraction and τ_int of E of the shipped models against L, beside what others published."""
     curves = {"nmcmc, β_c": [], "nmcmc, β = 0.44": []}
@@ -181,13 +204,13 @@ def scaling(result):
     return figure
 
 
-DRAWN = (baselines, cores, cost_per_sample, hopfield, mean_field, models, roofline, scaling)
+DRAWN = (baselines, cores, cost_per_sample, hopfield, mean_field, mean_field_tap, models, roofline, scaling)
 FIGURES = {each.__name__: each for each in DRAWN}
 
 
 def digest(name):
     """Return the digest of the numbers that a figure is made from."""
-    sources = [RESULTS / f"{name}.json"] + ([PUBLISHED] if name == "models" else [])
+    sources = [RESULTS / f"{name}.json", *([BESIDE[name]] if name in BESIDE else [])]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
