@@ -284,7 +284,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         _require(self.n_evaluate >= 100, "n_evaluate", self.n_evaluate, "at least 100 (10000 for a reliable ess)")
         _require(self.seed >= 0, "seed", self.seed, "an integer ≥ 0")
-        if not self.training.steps and not self.training.seconds:
+        fits = self.sampler.sampler == "tap" and self.training.objective in ("", "forward-kl")
+        if not fits and not self.training.steps and not self.training.seconds:
             object.__setattr__(self, "training", replace(self.training, steps=DEFAULT_STEPS))
 
 

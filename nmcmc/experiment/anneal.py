@@ -133,6 +133,13 @@ def prepare_anneal(system: SystemConfig, net: SamplerConfig, config: AnnealConfi
     start = build_sampler(net, pairwise_energy(target), betas[0], Rng(options.seed).child("anneal", "init"))
     if isinstance(start, MADESampler) and isinstance(target.energy, CurieWeissEnergy):
         start_at_order(start)
+    if isinstance(start, TAPSampler) and config.schedule == "brisk":
+        given = [name for name in ("steps", "learning_rate", "batch") if getattr(config, name)]
+        if given:
+            raise ValueError(
+                f"{', '.join(given)} given, but 'tap' is fitted by Newton's method in the brisk schedule, not step by "
+                "step; leave out, or give --schedule published"
+            )
     batch = config.batch or (BRISK_BATCH if config.schedule == "brisk" else PUBLISHED_BATCH)
     training = TrainingConfig(objective="reverse-kl" if isinstance(start, TAPSampler) else "", batch=batch)
     name = default_objective(training, start)

@@ -23,7 +23,7 @@ from nmcmc.updates.wolff import Wolff
 
 N_CHAINS, N_DRAWS, EVERY, N_SETS = 16, 64, 200, 6
 """Chains, configurations of each, and steps of training for which such a set serves; sets of a fit without steps."""
-_PILOT = 64
+_PILOT, MOST_RUNGS = 64, 1024
 
 
 class Configurations:
@@ -52,7 +52,7 @@ class Configurations:
         self.update: HeatBath | Wolff | ParallelTempering = HeatBath(target)
         self.warmup, self.spacing, self.rungs = 200, 5, 1
         if target.beta > 0 and not unfrustrated(self.energy):
-            self.rungs = max(2, math.ceil(target.beta * self.energy.n_spins**0.5 / 2))
+            self.rungs = rungs_of(self.energy, target.beta)
             betas = target.beta * np.arange(1, self.rungs + 1) / self.rungs
             self.update, self.warmup = ParallelTempering(self.energy, betas), 50 * self.rungs
         elif not self.energy.has_field:
@@ -108,6 +108,16 @@ def learning_set(target: Boltzmann, rng: Rng, told: Callable[[], object] = lambd
         sets.append(configurations(number * EVERY))
         told()
     return torch.cat(sets)
+
+
+def rungs_of(energy: PairwiseEnergy, beta: float) -> int:
+    """Return how many temperatures a ladder up to β has: β√(½ Σ J²), from 2 to `MOST_RUNGS`.
+
+    Neighbours are apart by √2 over the standard deviation √(Σ J²) that H has at β = 0. Only βJ counts, whatever the
+    unit of J; for SK couplings this is ½β√N.
+    """
+    wanted = beta * math.sqrt(0.5 * float(np.sum(energy.couplings**2)))
+    return max(2, math.ceil(min(wanted, MOST_RUNGS)))
 
 
 def unfrustrated(energy: PairwiseEnergy) -> bool:

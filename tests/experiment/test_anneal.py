@@ -297,3 +297,10 @@ def test_wrong_use_is_one_line_before_any_work(folder, change, message):
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert message in result.err
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("more", ["--steps 5", "--learning-rate 0.1", "--batch 9"])
+def test_a_fit_takes_no_settings_of_steps(folder, more):
+    result = call(f"anneal --system sk --n-spins 6 --sampler tap --betas 0.5,1 {more} --out f")
+    assert result.code == 2
+    assert "is fitted by Newton's method" in result.err

@@ -10,7 +10,7 @@ from nmcmc.energies.disorder import sherrington_kirkpatrick
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.known import exact_values
-from nmcmc.experiment.configurations import EVERY, N_CHAINS, N_DRAWS, Configurations, ordered
+from nmcmc.experiment.configurations import EVERY, MOST_RUNGS, N_CHAINS, N_DRAWS, Configurations, ordered, rungs_of
 from nmcmc.random import Rng
 
 SYSTEMS = {
@@ -129,3 +129,15 @@ def test_in_a_weak_field_both_phases_are_there():
     assert 0.25 < np.mean(up) < 0.8
     strong = Boltzmann(LatticeEnergy(Lattice((8, 8)), 1.0, 0.5), 0.7)
     assert np.all(strong.energy.magnetization(Configurations(strong, Rng(1))(0).numpy()) > 0)
+
+
+@pytest.mark.parametrize("factor", [0.01, 1.0, 100.0])
+def test_ladders_do_not_depend_on_the_unit_of_the_couplings(factor):
+    glass = sherrington_kirkpatrick(50, 1)
+    scaled = PairwiseEnergy(50, glass.edges, factor * glass.couplings)
+    assert Configurations(Boltzmann(scaled, 2.0 / factor), Rng(1)).rungs == rungs_of(glass, 2.0) == 7
+
+
+def test_ladders_have_at_most_so_many_temperatures():
+    assert rungs_of(sherrington_kirkpatrick(10, 1), 1e30) == MOST_RUNGS
+    assert rungs_of(sherrington_kirkpatrick(10, 1), 1e-30) == 2
