@@ -160,9 +160,9 @@ def mean_field_tap():
         if same:
             lines.append(f"| {n}, {net} | {' | '.join(cells)} | {fmean(r['seconds'] for r in same):.0f} |")
     text = (
-        f"10⁴ (F_q − F)/\\|F\\|, F from log Z (exact for 20 spins, else by importance sampling from TAP), then mean (and "
-        f"least) ess_fraction of {max(r['instance'] for r in found)} instances; {found[0]['n_draws']} draws of TAP; "
-        f"seconds of one core per instance, over all β, measurements included"
+        f"10⁴ (F_q − F)/\\|F\\|, F from log Z (exact for 20 spins, else by importance sampling from TAP), then mean "
+        f"(and least) ess_fraction of {max(r['instance'] for r in found)} instances; {found[0]['n_draws']} draws of "
+        f"TAP; seconds of one core per instance, over all β, measurements included"
     )
     return "\n".join([*lines, "", f"{text} ({where(whole)}; the other nets as in the tables above)."])
 

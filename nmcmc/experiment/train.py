@@ -145,11 +145,8 @@ def prepare(
     objective = default_objective(training, sampler)
     if objective == "by-level":
         training = replace(training, steps=training.steps or LEVEL_STEPS)
-    if isinstance(sampler, TAPSampler) and objective == "forward-kl" and (training.steps or training.seconds):
-        raise ValueError(
-            "the weights of 'tap' of maximum likelihood are found by Newton's method, not step by step; leave out "
-            "steps and seconds, or train with objective 'reverse-kl'"
-        )
+    if isinstance(sampler, TAPSampler) and objective == "forward-kl":
+        _check_no_steps(training)
     growth = growth or Growth()
     grown_from = growth.into(sampler)
     trainable = any(p.requires_grad for p in sampler.parameters())
@@ -159,6 +156,17 @@ def prepare(
     mark = hashlib.sha256("\n".join(settings).encode()).hexdigest()
     goal = objective if trainable else None
     return TrainingJob(sampler, target, system, net, training, goal, options, mark, growth, grown_from)
+
+
+def _check_no_steps(training: TrainingConfig) -> None:
+    """Raise ValueError if there are settings of steps, of which a fit has none."""
+    given = [name for name in ("steps", "seconds", "learning_rate") if getattr(training, name)]
+    given += ["anneal_from"] if training.anneal_from >= 0 else []
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} given, but the weights of 'tap' of maximum likelihood are found by Newton's method, "
+            "not step by step; leave out, or train with objective 'reverse-kl'"
+        )
 
 
 def train_stage(job: TrainingJob, checkpoint: Path) -> Trained:

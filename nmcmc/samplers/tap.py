@@ -214,6 +214,7 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
     The four weights of a spin are a logistic regression on its terms, a convex problem that Newton's method solves;
     what is predicted is the chance of s_i = +1 given all other spins. Maximum likelihood spreads q over all that the
     configurations visit, where the reverse divergence, with no configurations, may leave out parts that q never draws.
+    For n independent configurations the noise of 4N weights costs 2N/n in KL, less where they say less.
     Reactions are compared on the second half of the first ``CHOOSING`` configurations, after a fit to the first half.
 
     Parameters
@@ -222,7 +223,7 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
 
     Raises
     ------
-    ValueError : for configurations of another shape, or fewer than two.
+    ValueError : for configurations of another shape, with numbers other than ±1, or fewer than two.
 
     Examples
     --------
@@ -237,6 +238,8 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
     29.19, exact 29.19
     """
     given = sampler._inputs(spins)
+    if not bool((given.abs() == 1).all()):
+        raise ValueError("configurations have numbers other than −1 and +1; give spins ±1")
     if len(given) < 2:
         raise ValueError(f"{len(given)} configurations were given; a fit needs at least 2")
     few = given[torch.linspace(0, len(given) - 1, min(CHOOSING, len(given))).long()]

@@ -135,7 +135,8 @@ def test_in_a_weak_field_both_phases_are_there():
 def test_ladders_do_not_depend_on_the_unit_of_the_couplings(factor):
     glass = sherrington_kirkpatrick(50, 1)
     scaled = PairwiseEnergy(50, glass.edges, factor * glass.couplings)
-    assert Configurations(Boltzmann(scaled, 2.0 / factor), Rng(1)).rungs == rungs_of(glass, 2.0) == 7
+    assert Configurations(Boltzmann(scaled, 2.0 / factor), Rng(1)).rungs == rungs_of(glass, 2.0)
+    assert rungs_of(glass, 2.0) == pytest.approx(2.0 * 50**0.5 / 2, abs=1)
 
 
 def test_ladders_have_at_most_so_many_temperatures():

@@ -147,9 +147,9 @@ def test_tap_is_fitted_without_steps(name, tmp_path):
 
 def test_tap_takes_steps_only_where_there_are_some(tmp_path):
     system, path = replace(SYSTEMS["sk"][0], beta=0.8), tmp_path / "m.safetensors"
-    for given in (TrainingConfig(steps=5), TrainingConfig(seconds=5.0)):
-        with pytest.raises(ValueError, match="leave out steps and seconds, or train with objective 'reverse-kl'"):
-            train_command(system, SamplerConfig("tap"), given, path, QUIET)
+    for name, value in (("steps", 5), ("seconds", 5.0), ("learning_rate", 0.1), ("anneal_from", 0.2)):
+        with pytest.raises(ValueError, match=f"{name} given, but .* leave out, or train with objective 'reverse-kl'"):
+            train_command(system, SamplerConfig("tap"), TrainingConfig(**{name: value}), path, QUIET)
     assert not list(tmp_path.iterdir())
     train_command(system, SamplerConfig("tap"), TrainingConfig("reverse-kl", steps=5, batch=50), path, QUIET)
     assert path.exists()
@@ -177,11 +177,16 @@ def test_a_model_is_held_against_what_it_is_taken_for(tmp_path):
     assert evaluate_command(Wanted(str(path), {"beta": 0.6}, True), 100, QUIET)["beta"] == 0.6
 
 
-@pytest.mark.parametrize("name", ["sk", "curie-weiss"])
-def test_the_main_job_runs(name, tmp_path):
-    config = RunConfig(
-        SYSTEMS[name][0], SamplerConfig("cavity"), TrainingConfig(steps=5, batch=20), ChainConfig(2000, 4), 500
-    )
+@pytest.mark.parametrize(
+    ("name", "sampler", "training"),
+    [
+        ("sk", "cavity", TrainingConfig(steps=5, batch=20)),
+        ("curie-weiss", "cavity", TrainingConfig(steps=5, batch=20)),
+        ("sk", "tap", TrainingConfig()),
+    ],
+)
+def test_the_main_job_runs(name, sampler, training, tmp_path):
+    config = RunConfig(SYSTEMS[name][0], SamplerConfig(sampler), training, ChainConfig(2000, 4), 500)
     summary = run_command(config, tmp_path / "run", QUIET)
     assert summary["baseline"]["name"] == {"sk": "heat-bath", "curie-weiss": "wolff"}[name]
     assert abs(summary["log_z"]["value"] - summary["log_z"]["exact"]) < 5 * summary["log_z"]["error"]

@@ -132,6 +132,9 @@ def test_a_fit_needs_configurations_of_the_system():
         fitted(start, torch.ones((1, 5), dtype=torch.int8))
     with pytest.raises(ValueError, match=r"this sampler takes \(n, 5\)"):
         fitted(start, torch.ones((4, 6), dtype=torch.int8))
+    for wrong in (torch.zeros((4, 5)), torch.full((4, 5), float("nan")), torch.tensor([[0, 1, 1, 1, 1]] * 3)):
+        with pytest.raises(ValueError, match="give spins ±1"):
+            fitted(start, wrong)
 
 
 @pytest.mark.parametrize(
