@@ -215,7 +215,7 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
     what is predicted is the chance of s_i = +1 given all other spins. Maximum likelihood spreads q over all that the
     configurations visit, where the reverse divergence, with no configurations, may leave out parts that q never draws.
     For n independent configurations the noise of 4N weights costs 2N/n in KL, less where they say less.
-    Reactions are compared on the second half of the first ``CHOOSING`` configurations, after a fit to the first half.
+    Reactions are compared on half of ``CHOOSING`` configurations from all over, after a fit to the other half.
 
     Parameters
     ----------
@@ -253,12 +253,9 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
 
 def _likeliest(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
     """Fit the weights by Newton's method from 0; steps of a spin are halved until its loss falls."""
-    terms, chances, weights = (
-        sampler.terms(spins).double(),
-        sampler.chances(spins).double(),
-        0.0 * sampler.weights.double(),
-    )
-    ones, loss = torch.eye(TERMS, dtype=torch.float64, device=sampler.device), _losses(terms, chances, weights)
+    terms, chances = sampler.terms(spins).double(), sampler.chances(spins).double()
+    weights, ones = terms.new_zeros(sampler.weights.shape), torch.eye(TERMS).to(terms)
+    loss = _losses(terms, chances, weights)
     for _ in range(NEWTON_STEPS):
         up = torch.sigmoid((terms * weights).sum(dim=2))
         slope = torch.einsum("bi,bik->ik", up - chances, terms) + RIDGE * (weights - 1)
