@@ -170,8 +170,9 @@ def test_other_nets_are_trained_stored_and_sampled(folder, sampler):
 
 @pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - set(CURIE_WEISS)))
 def test_infinite_temperature(folder, sampler):
-    trained = call(f"train --lattice 4x5 --beta 0 --sampler {sampler} --steps 3 --out m --json")
-    assert trained.code == 0
+    steps = "" if sampler == "tap" else "--steps 3"  # tap is fitted
+    trained = call(f"train --lattice 4x5 --beta 0 --sampler {sampler} {steps} --out m --json")
+    assert trained.code == 0, trained.err
     assert trained.json["free_energy_per_spin"] is None
     assert trained.json["log_z"]["value"] == pytest.approx(20 * np.log(2), abs=0.02)
     assert call("sample m --n-samples 16000 --chains 4 --out c.h5").code == 0
