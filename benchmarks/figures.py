@@ -127,11 +127,13 @@ def mean_field_tap(result):
     for one, n in zip(axes, sizes, strict=True):
         for net in ("one-layer", "MADE_23", "SK_1RSB", "SK_2RSB", "cavity", "TAP"):
             same = [r for r in own + others if (r["n"], r["net"]) == (n, net)]
-            means = []
+            points = []
             for beta in betas if same else ():
                 off = [1 - r["log_f"] / log_z[n, beta, r["instance"]] for r in same if r["beta"] == beta]
-                means.append(sum(off) / len(off))
-            one.semilogy(betas[: len(means)], means, "ko-" if net == "TAP" else "o-", label=net)
+                points.append((beta, sum(off) / len(off)))
+            seen = [point for point in points if point[1] > 0]  # the others are 0 within their noise
+            if seen:
+                one.semilogy(*zip(*seen, strict=True), "ko-" if net == "TAP" else "o-", label=net)
         one.set(title=f"SK, {n} spins", xlabel="β")
     axes[0].set(ylabel="(F_q − F)/|F|, F from log Z")
     axes[-1].legend(fontsize=7)
