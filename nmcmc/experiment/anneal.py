@@ -35,13 +35,13 @@ from nmcmc.experiment.grid import betas_of
 from nmcmc.experiment.options import Options, claim, leftovers_of, open_folder
 from nmcmc.experiment.scan import brief, extremes, table
 from nmcmc.experiment.summary import draw_numbers, summarize
-from nmcmc.experiment.train import TRAINING_VERSION, largest_rate, words_of
+from nmcmc.experiment.train import TRAINING_VERSION, largest_rate, refuse_steps, words_of
 from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
 from nmcmc.samplers.made import MADESampler, start_at_order
 from nmcmc.samplers.response import Responding, follow_response
 from nmcmc.samplers.store import AnySampler, at_beta, kind_of, load_sampler, save_sampler
-from nmcmc.samplers.tap import TAPSampler, fitted
+from nmcmc.samplers.tap import TAPSampler, fitted, settled
 from nmcmc.training.annealing import Annealing, brisk, published, train_round
 from nmcmc.training.checkpoint import finished
 from nmcmc.training.objectives import Objective
@@ -135,11 +135,9 @@ def prepare_anneal(system: SystemConfig, net: SamplerConfig, config: AnnealConfi
         start_at_order(start)
     if isinstance(start, TAPSampler) and config.schedule == "brisk":
         given = [name for name in ("steps", "learning_rate", "batch") if getattr(config, name)]
-        if given:
-            raise ValueError(
-                f"{', '.join(given)} given, but 'tap' is fitted by Newton's method in the brisk schedule, not step by "
-                "step; leave out, or give --schedule published"
-            )
+        refuse_steps(given, "give --schedule published")
+    elif isinstance(start, TAPSampler):
+        start = settled(start, Rng(options.seed).child("anneal", "settle"))
     batch = config.batch or (BRISK_BATCH if config.schedule == "brisk" else PUBLISHED_BATCH)
     training = TrainingConfig(objective="reverse-kl" if isinstance(start, TAPSampler) else "", batch=batch)
     name = default_objective(training, start)

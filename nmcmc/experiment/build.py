@@ -30,7 +30,7 @@ from nmcmc.samplers.response import start_at_response
 from nmcmc.samplers.sk import CavitySampler, ReplicaSampler
 from nmcmc.samplers.sparse import SparseSampler
 from nmcmc.samplers.store import AnySampler
-from nmcmc.samplers.tap import TAPSampler, settled
+from nmcmc.samplers.tap import TAPSampler
 from nmcmc.storage.record import Model
 from nmcmc.training.objectives import Objective, block_local_reverse_kl, forward_kl, reverse_kl
 from nmcmc.types import Floats, Spins
@@ -160,7 +160,7 @@ PLAIN: dict[str, Callable[..., AnySampler]] = {
 
 
 def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rng: Rng) -> AnySampler:
-    """Return an untrained sampler; with a start from linear response (`samplers.response`) or `samplers.tap.settled`.
+    """Return an untrained sampler; replica layers and one layer start at linear response, see `samplers.response`.
 
     Raises
     ------
@@ -169,9 +169,9 @@ def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rn
     if config.sampler in CURIE_WEISS and not isinstance(energy, CurieWeissEnergy):
         raise ValueError(f"sampler {config.sampler!r} is for the system 'curie-weiss'; use 'made', 'sk-krsb' or 'tap'")
     if config.sampler in PLAIN:
-        return _started(PLAIN[config.sampler](energy, beta, rng=rng), rng)
+        return _started(PLAIN[config.sampler](energy, beta, rng=rng))
     if config.sampler == "sk-krsb":
-        return _started(ReplicaSampler(energy, beta, levels=config.levels, rng=rng), rng)
+        return _started(ReplicaSampler(energy, beta, levels=config.levels, rng=rng))
     if config.sampler == "made":
         return MADESampler(energy, beta, width=config.width, depth=config.depth, rng=rng)
     if config.sampler == "sparse":
@@ -188,10 +188,8 @@ def build_sampler(config: SamplerConfig, energy: PairwiseEnergy, beta: float, rn
     return HierarchicalSampler(energy, beta, leaf=config.leaf, width=width, depth=config.depth, rng=rng)
 
 
-def _started(sampler: AnySampler, rng: Rng) -> AnySampler:
-    """Return the sampler, at linear response or settled if it has such a start and the system is not too large."""
-    if isinstance(sampler, TAPSampler):
-        return settled(sampler, rng)
+def _started(sampler: AnySampler) -> AnySampler:
+    """Return the sampler, at linear response if it has such a start and the system is not too large."""
     if starts_at_response(sampler):
         start_at_response(cast("ReplicaSampler | OneLayerSampler", sampler))
     return sampler

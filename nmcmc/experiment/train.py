@@ -32,7 +32,7 @@ from nmcmc.parallel import n_threads
 from nmcmc.random import Rng
 from nmcmc.samplers.hierarchical.sampler import HierarchicalSampler
 from nmcmc.samplers.store import AnySampler
-from nmcmc.samplers.tap import TAPSampler, fitted
+from nmcmc.samplers.tap import TAPSampler, fitted, settled
 from nmcmc.training.annealing import spread
 from nmcmc.training.checkpoint import planned_steps
 from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
@@ -146,7 +146,10 @@ def prepare(
     if objective == "by-level":
         training = replace(training, steps=training.steps or LEVEL_STEPS)
     if isinstance(sampler, TAPSampler) and objective == "forward-kl":
-        _check_no_steps(training)
+        given = [name for name in ("steps", "seconds", "learning_rate") if getattr(training, name)]
+        refuse_steps(given + ["anneal_from"] * (training.anneal_from >= 0), "train with objective 'reverse-kl'")
+    elif isinstance(sampler, TAPSampler):
+        sampler = settled(sampler, rng)
     growth = growth or Growth()
     grown_from = growth.into(sampler)
     trainable = any(p.requires_grad for p in sampler.parameters())
@@ -158,14 +161,12 @@ def prepare(
     return TrainingJob(sampler, target, system, net, training, goal, options, mark, growth, grown_from)
 
 
-def _check_no_steps(training: TrainingConfig) -> None:
-    """Raise ValueError if there are settings of steps, of which a fit has none."""
-    given = [name for name in ("steps", "seconds", "learning_rate") if getattr(training, name)]
-    given += ["anneal_from"] if training.anneal_from >= 0 else []
+def refuse_steps(given: list[str], instead: str) -> None:
+    """Raise ValueError if settings of steps are given for TAP where it is fitted, which has none."""
     if given:
         raise ValueError(
-            f"{', '.join(given)} given, but the weights of 'tap' of maximum likelihood are found by Newton's method, "
-            "not step by step; leave out, or train with objective 'reverse-kl'"
+            f"{', '.join(given)} given, but 'tap' is fitted by Newton's method, not step by step; "
+            f"leave out, or {instead}"
         )
 
 
