@@ -1,4 +1,10 @@
-"""Single-spin updates of any pairwise system: Metropolis and heat bath, in random or in a given site order."""
+"""Single-spin updates of any pairwise system: Metropolis and heat bath, in random or in a given site order.
+
+Local fields h_i + Σ_j J_ij s_j are kept, so that an attempt reads one number and only a flip touches the neighbours. A
+system is (start, neighbour, coupling, matrix, fields): neighbours in compressed rows, or a matrix (n, n) for dense
+ones, of which the other is empty. Couplings and fields must be multiples of one power of two, small enough for sums
+of them to be exact (`updates.local.on_a_grid`): then kept fields are those of the spins, whatever flips came before.
+"""
 
 import math
 
@@ -17,25 +23,63 @@ def flip_probability(cost, heat_bath):
 
 
 @nb.njit(cache=True, nogil=True)
-def local_steps(spins, streams, start, neighbour, coupling, fields, beta, order, heat_bath, sweeps, out, flips):
+def _add(local, system, i, change):
+    """Add what changes in the local fields when s_i changes by ``change``."""
+    start, neighbour, coupling, matrix, _ = system
+    if matrix.shape[0] > 0:
+        row = matrix[i]
+        for j in range(row.shape[0]):
+            local[j] += change * row[j]
+    else:
+        for k in range(start[i], start[i + 1]):
+            local[neighbour[k]] += change * coupling[k]
+
+
+@nb.njit(cache=True, nogil=True)
+def fill_local_fields(s, system, local):
+    """Write the local fields of one configuration s (n,) to local (n,)."""
+    local[:] = system[4]
+    for i in range(s.shape[0]):
+        _add(local, system, i, np.float64(s[i]))
+
+
+@nb.njit(cache=True, nogil=True)
+def energy_of(s, local, fields):
+    """Return −½ Σ_i s_i (local_i + h_i) of one configuration: its energy without an offset."""
+    total = 0.0
+    for i in range(s.shape[0]):
+        total -= s[i] * (local[i] + fields[i])
+    return 0.5 * total
+
+
+@nb.njit(cache=True, nogil=True)
+def sweep(s, local, stream, system, beta, order, heat_bath, attempts):
+    """Attempt flips of s (n,), local fields and stream (4,) in place; return how many there were.
+
+    order (n,) lists the sites of a sweep, or is empty for random sites.
+    """
+    n, flipped = s.shape[0], 0
+    for attempt in range(attempts):
+        site = np.int64(below(stream, n)) if order.size == 0 else order[attempt % n]
+        if uniform(stream) < flip_probability(2.0 * beta * s[site] * local[site], heat_bath):
+            _add(local, system, site, -2.0 * s[site])
+            s[site] = -s[site]
+            flipped += 1
+    return flipped
+
+
+@nb.njit(cache=True, nogil=True)
+def local_steps(spins, streams, system, beta, order, heat_bath, sweeps, out, flips):
     """Make out.shape[1] steps of ``sweeps`` sweeps of each chain.
 
-    spins (chains, n_spins) int8 and streams (chains, 4) are advanced in place; start, neighbour, coupling are
-    compressed rows; order (n_spins,) lists the sites of a sweep, or is empty for n_spins random sites. Writes every
-    step's configuration to out (chains, steps, n_spins) and its number of flips to flips (chains, steps).
+    spins (chains, n_spins) int8 and streams (chains, 4) are advanced in place. Writes every step's configuration to
+    out (chains, steps, n_spins) and its number of flips to flips (chains, steps).
     """
     n_spins = spins.shape[1]
+    local = np.empty(n_spins)
     for chain in range(spins.shape[0]):
-        s, stream = spins[chain], streams[chain]
+        s = spins[chain]
+        fill_local_fields(s, system, local)
         for step in range(out.shape[1]):
-            flipped = 0
-            for attempt in range(sweeps * n_spins):
-                site = np.int64(below(stream, n_spins)) if order.size == 0 else order[attempt % n_spins]
-                local = fields[site]
-                for k in range(start[site], start[site + 1]):
-                    local += coupling[k] * s[neighbour[k]]
-                if uniform(stream) < flip_probability(2.0 * beta * s[site] * local, heat_bath):
-                    s[site] = -s[site]
-                    flipped += 1
+            flips[chain, step] = sweep(s, local, streams[chain], system, beta, order, heat_bath, sweeps * n_spins)
             out[chain, step] = s
-            flips[chain, step] = flipped

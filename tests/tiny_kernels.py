@@ -140,12 +140,12 @@ def annealing_case():
 
 def tempering_case():
     """Two ladders of three temperatures on a ring of six sites."""
-    rows, _ = ring()
+    system = (*ring()[0], np.empty((0, 0)), np.full(6, 0.125))
     spins = np.random.default_rng(3).choice(np.array([-1, 1], dtype=np.int8), size=(2, 3, 6))
     streams = np.random.default_rng(6).integers(0, 2**64, size=(2, 3, 4), dtype=np.uint64)
     out, flips, swapped = np.empty((2, 3, 4, 6), np.int8), np.empty((2, 3, 4), np.int64), np.empty((2, 3, 4), np.int64)
     betas = np.array([0.2, 0.5, 1.0])
-    tempering.tempering_steps(spins, streams, *rows, np.full(6, 0.125), betas, 2, out, flips, swapped)
+    tempering.tempering_steps(spins, streams, system, betas, 2, out, flips, swapped)
     return out, flips + 100 * swapped
 
 

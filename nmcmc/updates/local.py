@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import ClassVar, Literal
+from functools import cached_property
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.mean_field import DENSE
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Streams
-from nmcmc.types import Info, Ints, Spins
+from nmcmc.types import Floats, Info, Ints, Spins
 from nmcmc.updates.compiled import CompiledUpdate, counted
 
 Scan = Literal["random", "checkerboard"]
+System: TypeAlias = tuple[Ints, Ints, Floats, Floats, Floats]
 
 
 class LocalUpdate(CompiledUpdate):
@@ -41,16 +44,45 @@ class LocalUpdate(CompiledUpdate):
         self.scan, self.sweeps = scan, counted("sweeps", sweeps)
         self._order = checkerboard_order(self.energy) if scan == "checkerboard" else np.empty(0, dtype=np.int64)
 
+    @cached_property
+    def _system(self) -> System:
+        return on_a_grid(self.energy)
+
     def _run(self, spins: Spins, streams: Streams, out: Spins, count: Ints) -> None:
         from nmcmc.kernels.local import local_steps
 
-        rows, beta = self.energy.adjacency(), self.target.beta
-        local_steps(
-            spins, streams, *rows, self.energy.fields, beta, self._order, self.heat_bath, self.sweeps, out, count
-        )
+        rule = self.target.beta, self._order, self.heat_bath, self.sweeps
+        local_steps(spins, streams, self._system, *rule, out, count)
 
     def _info(self, count: Ints) -> Info:
         return {"flip_fraction": count / (self.sweeps * self.n_spins)}
+
+
+def on_a_grid(energy: PairwiseEnergy) -> System:
+    """Return (start, neighbour, coupling, matrix, fields) of a system, with numbers whose sums have no rounding.
+
+    Neighbours of every site are in compressed rows; the matrix (n_spins, n_spins) is empty unless at least a share of
+    `DENSE` of all pairs is coupled. Couplings and fields are rounded to multiples of 2⁻⁵² times a power of two that no
+    local field surpasses: one that is kept over any number of flips is then that of the spins, bit for bit.
+
+    Raises
+    ------
+    ValueError : if the couplings and the field of a site add up to more than float64 holds.
+    """
+    start, neighbour, coupling = energy.adjacency()
+    n, matrix = energy.n_spins, np.empty((0, 0))
+    if len(energy.edges) >= DENSE * n * (n - 1) / 2:
+        matrix = energy.coupling_matrix
+    site = np.repeat(np.arange(n), np.diff(start))
+    with np.errstate(over="ignore"):
+        largest = float(np.max(np.bincount(site, np.abs(coupling), minlength=n) + np.abs(energy.fields)))
+    if not np.isfinite(largest):
+        raise ValueError("the couplings and the field of a site add up to more than a float64 holds; scale them down")
+    digits = 52 - int(np.frexp(largest)[1])
+    coupling, matrix, fields = (
+        np.ldexp(np.rint(np.ldexp(part, digits)), -digits) for part in (coupling, matrix, energy.fields)
+    )
+    return start, neighbour, coupling, matrix, fields
 
 
 def checkerboard_order(energy: PairwiseEnergy) -> Ints:

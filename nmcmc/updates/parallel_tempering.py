@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Info, Spins, State
 from nmcmc.updates.compiled import counted
+from nmcmc.updates.local import System, on_a_grid
 
 
 class ParallelTempering:
@@ -60,6 +62,10 @@ class ParallelTempering:
         """Number of spins."""
         return self.energy.n_spins
 
+    @cached_property
+    def _system(self) -> System:
+        return on_a_grid(self.energy)
+
     def init(self, spins: Spins) -> State:
         """Return the state that starts from the configurations, int8 ±1 (n_ladders · n_betas, n_spins).
 
@@ -95,9 +101,9 @@ class ParallelTempering:
         spins, streams = state.spins.copy().reshape(*ladders, -1), rng.streams(len(state.spins)).reshape(*ladders, 4)
         out = np.empty((*ladders, n, self.n_spins), dtype=np.int8)
         flips, swapped = (np.empty((*ladders, n), dtype=np.int64) for _ in range(2))
-        system = (*self.energy.adjacency(), self.energy.fields, self.betas, self.sweeps)
+        rule = self._system, self.betas, self.sweeps
         for_chunks(
-            lambda a, b: tempering_steps(spins[a:b], streams[a:b], *system, out[a:b], flips[a:b], swapped[a:b]),
+            lambda a, b: tempering_steps(spins[a:b], streams[a:b], *rule, out[a:b], flips[a:b], swapped[a:b]),
             len(spins),
         )
         flat = (len(state.spins), n)

@@ -11,7 +11,7 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.enumeration import all_states, probabilities
 from nmcmc.kernels.local import flip_probability
 from nmcmc.kernels.rng import below, next_word, uniform
-from nmcmc.kernels.tempering import energy_of, swap_probability
+from nmcmc.kernels.tempering import swap_probability
 from nmcmc.random import Rng
 from nmcmc.updates.parallel_tempering import ParallelTempering
 from nmcmc.updates.run import random_start, run
@@ -70,12 +70,6 @@ def test_exchanges_with_the_wrong_sign_do_not():
     target = np.kron(*(probabilities(energy, beta) for beta in betas))
     wrong = exchange_matrix(-energy(all_states(3)), betas, 0)
     assert np.max(np.abs(target @ wrong - target)) > 1e-3
-
-
-def test_the_energy_is_that_of_the_edges_without_offset():
-    energy, states = glass(6), all_states(6)
-    rows = energy.adjacency()
-    np.testing.assert_allclose([energy_of(s, *rows, energy.fields) for s in states], energy(states), atol=1e-12)
 
 
 def test_the_kernel_does_what_the_probabilities_say():

@@ -1,0 +1,120 @@
+"""Kept local fields: exact on the grid, so that neither blocks, nor a matrix, nor the past of a chain tell."""
+
+import numpy as np
+import pytest
+
+from nmcmc.energies.boltzmann import Boltzmann
+from nmcmc.energies.disorder import sherrington_kirkpatrick
+from nmcmc.energies.pairwise import PairwiseEnergy
+from nmcmc.exact.enumeration import all_states
+from nmcmc.kernels.local import energy_of, fill_local_fields, local_steps, sweep
+from nmcmc.random import Rng
+from nmcmc.updates.local import on_a_grid
+from nmcmc.updates.metropolis import Metropolis
+from nmcmc.updates.parallel_tempering import ParallelTempering
+from nmcmc.updates.run import random_start
+
+RANDOM_SITES = np.empty(0, dtype=np.int64)
+
+
+def glass(n, share=1.0, scale=1.0, seed=2):
+    """A share of all pairs, in random order, with couplings and fields of very different size."""
+    rng = np.random.default_rng(seed)
+    pairs = np.stack(np.triu_indices(n, 1), axis=1)
+    edges = rng.permutation(pairs)[: round(share * len(pairs))]
+    sizes = scale * np.exp(3 * rng.normal(size=len(edges) + n))
+    numbers = sizes * rng.normal(size=len(sizes))
+    return PairwiseEnergy(n, edges, numbers[:-n], numbers[-n:])
+
+
+def in_rows(energy):
+    """The system of the energy in compressed rows, whatever its density."""
+    start, neighbour, coupling, _, fields = on_a_grid(energy)
+    return start, neighbour, coupling, np.empty((0, 0)), fields
+
+
+def unrounded(energy):
+    return *energy.adjacency(), np.empty((0, 0)), energy.fields
+
+
+def recomputed(s, system):
+    local = np.empty(len(s))
+    fill_local_fields(s, system, local)
+    return local
+
+
+def kept(system, beta=0.02, steps=400):
+    """A configuration after so many sweeps, and its local fields as kept through all flips."""
+    n = len(system[4])
+    s, stream = random_start(1, n, Rng(5))[0], Rng(6).streams(1)[0].copy()
+    local = recomputed(s, system)
+    assert sweep(s, local, stream, system, beta, RANDOM_SITES, False, steps * n) > steps
+    return s, local
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-7, 1.0, 3e150])
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_kept_fields_are_those_of_the_spins_bit_for_bit(share, scale):
+    system = on_a_grid(glass(30, share, scale))
+    s, local = kept(system, 0.02 / scale)
+    np.testing.assert_array_equal(local, recomputed(s, system))
+
+
+def test_without_the_grid_they_are_not():
+    system = unrounded(glass(30))
+    s, local = kept(system)
+    assert np.any(local != recomputed(s, system))
+
+
+def test_a_matrix_is_there_for_dense_couplings_only():
+    assert on_a_grid(glass(30))[3].shape == (30, 30)
+    assert on_a_grid(glass(30, 0.1))[3].shape == (0, 0)
+
+
+def test_a_matrix_and_rows_make_the_same_chain():
+    energy = glass(30)
+    results = []
+    for system in (on_a_grid(energy), in_rows(energy)):
+        spins, streams = random_start(3, 30, Rng(1)), Rng(2).streams(3).copy()
+        out, flips = np.empty((3, 50, 30), dtype=np.int8), np.empty((3, 50), dtype=np.int64)
+        local_steps(spins, streams, system, 0.1, RANDOM_SITES, False, 2, out, flips)
+        results.append((spins, streams, out, flips))
+    for ours, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, other)
+
+
+@pytest.mark.parametrize("update", ["metropolis", "tempering"])
+def test_a_block_is_its_steps(update):
+    energy = glass(30)
+    markov = ParallelTempering(energy, [0.05, 0.1]) if update == "tempering" else Metropolis(Boltzmann(energy, 0.1))
+    rng, other = Rng(3), Rng(3)
+    state = single = markov.init(random_start(4, 30, Rng(1)))
+    state, spins, _ = markov.block(state, rng, 40)
+    for step in range(40):
+        single, _ = markov.step(single, other)
+        np.testing.assert_array_equal(single.spins, spins[:, step])
+
+
+def test_fields_and_energy_are_those_of_the_edges():
+    energy = glass(7)
+    system, size = on_a_grid(energy), np.abs(energy.local_fields(all_states(7))).max()
+    for s, h, fields in zip(all_states(7), energy(all_states(7)), energy.local_fields(all_states(7)), strict=True):
+        local = recomputed(s, system)
+        np.testing.assert_allclose(local, fields, atol=1e-14 * size)
+        assert abs(energy_of(s, local, system[4]) - h) < 1e-13 * size
+
+
+def test_numbers_that_are_on_the_grid_stay():
+    energy = sherrington_kirkpatrick(20, seed=1)
+    once = on_a_grid(energy)
+    again = on_a_grid(PairwiseEnergy(20, energy.edges, once[3][tuple(energy.edges.T)]))
+    np.testing.assert_array_equal(once[3], again[3])
+    signs = PairwiseEnergy(4, [(0, 1), (1, 2), (2, 3)], [1.0, -1.0, 1.0], 0.5)
+    np.testing.assert_array_equal(on_a_grid(signs)[2], signs.adjacency()[2])
+    assert on_a_grid(PairwiseEnergy(2, []))[4].tolist() == [0.0, 0.0]
+
+
+def test_couplings_beyond_float64_together_are_refused():
+    metropolis = Metropolis(Boltzmann(PairwiseEnergy(3, [(0, 1), (1, 2)], 1.7e308), 1e-308))
+    with pytest.raises(ValueError, match="add up to more than a float64 holds"):
+        metropolis.block(metropolis.init(random_start(1, 3, Rng(1))), Rng(1), 1)
