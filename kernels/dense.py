@@ -5,8 +5,9 @@ import numpy as np
 
 from nmcmc.kernels.simd import load, splat, store
 
-LANES = 16
-GROUP = 4
+LANES = 8
+GROUP = 6
+"""Rows of weights whose sums for LANES configurations fit into the registers of all processors."""
 
 
 @nb.njit(cache=True, nogil=True)
@@ -23,28 +24,31 @@ def affine(spins, weights, offsets, out):
         for l in range(LANES):
             for j in range(n):
                 x[j * LANES + l] = spins[begin + min(l, n_lanes - 1), j]
+        last = n_out - 1
         for k in range(0, n_out, GROUP):
-            k1, k2, k3 = min(k + 1, n_out - 1), min(k + 2, n_out - 1), min(k + 3, n_out - 1)
-            a0, b0, c0, d0 = splat(offsets[k]), splat(offsets[k1]), splat(offsets[k2]), splat(offsets[k3])
-            a1, b1, c1, d1 = a0, b0, c0, d0
+            k1, k2, k3, k4, k5 = (
+                min(k + 1, last),
+                min(k + 2, last),
+                min(k + 3, last),
+                min(k + 4, last),
+                min(k + 5, last),
+            )
+            a, b, c = splat(offsets[k]), splat(offsets[k1]), splat(offsets[k2])
+            d, e, f = splat(offsets[k3]), splat(offsets[k4]), splat(offsets[k5])
             for j in range(n):
-                x0, x1 = load(x, j * LANES), load(x, j * LANES + 8)
-                w = splat(weights[k, j])
-                a0, a1 = a0 + w * x0, a1 + w * x1
-                w = splat(weights[k1, j])
-                b0, b1 = b0 + w * x0, b1 + w * x1
-                w = splat(weights[k2, j])
-                c0, c1 = c0 + w * x0, c1 + w * x1
-                w = splat(weights[k3, j])
-                d0, d1 = d0 + w * x0, d1 + w * x1
-            store(total, 0, a0)
-            store(total, 8, a1)
-            store(total, LANES, b0)
-            store(total, LANES + 8, b1)
-            store(total, 2 * LANES, c0)
-            store(total, 2 * LANES + 8, c1)
-            store(total, 3 * LANES, d0)
-            store(total, 3 * LANES + 8, d1)
+                s = load(x, j * LANES)
+                a = a + splat(weights[k, j]) * s
+                b = b + splat(weights[k1, j]) * s
+                c = c + splat(weights[k2, j]) * s
+                d = d + splat(weights[k3, j]) * s
+                e = e + splat(weights[k4, j]) * s
+                f = f + splat(weights[k5, j]) * s
+            store(total, 0 * LANES, a)
+            store(total, 1 * LANES, b)
+            store(total, 2 * LANES, c)
+            store(total, 3 * LANES, d)
+            store(total, 4 * LANES, e)
+            store(total, 5 * LANES, f)
             for g in range(min(GROUP, n_out - k)):
                 for l in range(n_lanes):
                     out[begin + l, k + g] = total[g * LANES + l]

@@ -127,28 +127,27 @@ def _twice_the_difference(a, b, c, d):
 
 @nb.njit(cache=True, nogil=True)
 def _times(matrix, values, first, out):
-    """Write Σ_m matrix_lm values_m, l, m ≥ first, for both signs to out; four l at a time share what is loaded.
+    """Write Σ_m matrix_lm values_m, l, m ≥ first, for both signs to out; six l at a time share what is loaded.
 
-    The last four may be fewer: then the last one is written several times.
+    Six sums of LANES floats fit into the registers of all processors. The last six may be fewer: then the last one is
+    written several times.
     """
     n, zero = len(matrix), splat(ZERO)
-    for a in range(first, n, 4):
-        b, c, d = min(a + 1, n - 1), min(a + 2, n - 1), min(a + 3, n - 1)
-        plus_a, plus_b, plus_c, plus_d = zero, zero, zero, zero
-        minus_a, minus_b, minus_c, minus_d = zero, zero, zero, zero
-        for m in range(first, n):
-            plus, minus = load(values, m * WIDE), load(values, m * WIDE + LANES)
-            at_a, at_b = splat(matrix[a, m]), splat(matrix[b, m])
-            at_c, at_d = splat(matrix[c, m]), splat(matrix[d, m])
-            plus_a, minus_a = plus_a + at_a * plus, minus_a + at_a * minus
-            plus_b, minus_b = plus_b + at_b * plus, minus_b + at_b * minus
-            plus_c, minus_c = plus_c + at_c * plus, minus_c + at_c * minus
-            plus_d, minus_d = plus_d + at_d * plus, minus_d + at_d * minus
-        store(out, a * WIDE, plus_a)
-        store(out, b * WIDE, plus_b)
-        store(out, c * WIDE, plus_c)
-        store(out, d * WIDE, plus_d)
-        store(out, a * WIDE + LANES, minus_a)
-        store(out, b * WIDE + LANES, minus_b)
-        store(out, c * WIDE + LANES, minus_c)
-        store(out, d * WIDE + LANES, minus_d)
+    for a in range(first, n, 6):
+        b, c, d, e, f = min(a + 1, n - 1), min(a + 2, n - 1), min(a + 3, n - 1), min(a + 4, n - 1), min(a + 5, n - 1)
+        for side in range(0, WIDE, LANES):
+            at_a, at_b, at_c, at_d, at_e, at_f = zero, zero, zero, zero, zero, zero
+            for m in range(first, n):
+                value = load(values, m * WIDE + side)
+                at_a = at_a + splat(matrix[a, m]) * value
+                at_b = at_b + splat(matrix[b, m]) * value
+                at_c = at_c + splat(matrix[c, m]) * value
+                at_d = at_d + splat(matrix[d, m]) * value
+                at_e = at_e + splat(matrix[e, m]) * value
+                at_f = at_f + splat(matrix[f, m]) * value
+            store(out, a * WIDE + side, at_a)
+            store(out, b * WIDE + side, at_b)
+            store(out, c * WIDE + side, at_c)
+            store(out, d * WIDE + side, at_d)
+            store(out, e * WIDE + side, at_e)
+            store(out, f * WIDE + side, at_f)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.samplers.incremental import IncrementalSampler, Kernel
+from nmcmc.samplers.logistic import cross_entropy, likeliest, logits_of
 from nmcmc.samplers.masked_net import log_prob_of_logits
 from nmcmc.types import Draw
 
@@ -24,9 +25,10 @@ DAMPING = 0.4
 LIMIT = 1e18
 """Its square is within the range of float32."""
 REACTIONS, SETTLING_DRAWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), 200
-CHOOSING, NEWTON_STEPS, HALVINGS, SMALL, RIDGE = 512, 20, 8, 1e-5, 1.0
-"""Configurations that choose the reaction; of a fit: steps, halvings of each, the change of a weight that ends it, and
-what pulls weights towards 1, in configurations."""
+RIDGES = (1e5, 1e4, 1e3, 100.0, 10.0, 1.0)
+"""What may pull the weights of a fit towards 1, in configurations."""
+CHOOSING = 512
+"""Configurations that choose the reaction of a fit."""
 
 
 class TAPSampler(IncrementalSampler):
@@ -190,21 +192,16 @@ def _check_range(energy: PairwiseEnergy, beta: float) -> None:
 def settled(sampler: TAPSampler, rng: Rng) -> TAPSampler:
     """Return the sampler with that reaction of `REACTIONS` whose draws, by the same numbers, come nearest.
 
-    That is the least E[−ln w]; if ln w has a standard deviation below 1 there, the least of these: KL ≈ ½ Var[ln w] is
-    known to ten per cent where E[−ln w] is nothing but noise.
+    Their distance is E[−ln w]; see `_nearest`.
     """
     density = Boltzmann(sampler.energy, sampler.beta).log_density
 
-    def distances(reaction: float) -> tuple[float, float, float]:
+    def trial(reaction: float) -> tuple[float, float, float]:
         draw = with_reaction(sampler, reaction).sample(SETTLING_DRAWS, rng.child("settle"))
         gap = draw.log_prob - density(draw.spins)
         return float(gap.mean()), float(gap.std()), reaction
 
-    found = [distances(reaction) for reaction in REACTIONS]
-    _, spread, best = min(found, key=lambda row: row[0])
-    if spread < 1:
-        best = min(found, key=lambda row: row[1])[2]
-    return with_reaction(sampler, best)
+    return with_reaction(sampler, _nearest([trial(reaction) for reaction in REACTIONS]))
 
 
 @torch.no_grad()
@@ -214,8 +211,10 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
     The four weights of a spin are a logistic regression on its terms, a convex problem that Newton's method solves;
     what is predicted is the chance of s_i = +1 given all other spins. Maximum likelihood spreads q over all that the
     configurations visit, where the reverse divergence, with no configurations, may leave out parts that q never draws.
-    For n independent configurations the noise of 4N weights costs 2N/n in KL, less where they say less.
-    Reactions are compared on half of ``CHOOSING`` configurations from all over, after a fit to the other half.
+    For n independent configurations the noise of 4N weights costs 2N/n in KL, less where they say less. A ridge
+    ½λ(w − 1)² keeps weights near 1 as far as they hardly matter: high temperatures want a strong one, glasses a weak
+    one. Reaction and λ are those which, fitted to the first half, best predict the later one; the reaction is chosen
+    on no more than `CHOOSING` of all configurations.
 
     Parameters
     ----------
@@ -242,43 +241,45 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
         raise ValueError("configurations have numbers other than −1 and +1; give spins ±1")
     if len(given) < 2:
         raise ValueError(f"{len(given)} configurations were given; a fit needs at least 2")
-    few = given[torch.linspace(0, len(given) - 1, min(CHOOSING, len(given))).long()]
-    first, second = few[::2], few[1::2]
-    losses = {}
-    for reaction in REACTIONS:
-        other = _likeliest(with_reaction(sampler, reaction), first)
-        losses[reaction] = float(_losses(other.terms(second), other.chances(second), other.weights).sum())
-    return _likeliest(with_reaction(sampler, min(losses, key=lambda reaction: losses[reaction])), given)
+    samplers = {reaction: with_reaction(sampler, reaction) for reaction in REACTIONS}
+    few, found = given[torch.linspace(0, len(given) - 1, min(CHOOSING, len(given))).long()], []
+    for reaction, other in samplers.items():
+        found += [(*row, reaction) for *row, _ in _trials(other, few, *_inputs_of(other, few))]
+    chosen = samplers[_nearest(found)]
+    inputs = _inputs_of(chosen, given)
+    ridge = _nearest(list(_trials(chosen, given, *inputs)))
+    chosen.weights.copy_(likeliest(*inputs, ridge))
+    return chosen
 
 
-def _likeliest(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
-    """Fit the weights by Newton's method from 0; steps of a spin are halved until its loss falls."""
-    terms, chances = sampler.terms(spins).double(), sampler.chances(spins).double()
-    weights, ones = terms.new_zeros(sampler.weights.shape), torch.eye(TERMS).to(terms)
-    loss = _losses(terms, chances, weights)
-    for _ in range(NEWTON_STEPS):
-        up = torch.sigmoid((terms * weights).sum(dim=2))
-        slope = torch.einsum("bi,bik->ik", up - chances, terms) + RIDGE * (weights - 1)
-        bend = torch.einsum("bi,bik,bil->ikl", up * (1 - up), terms, terms) + RIDGE * ones
-        step = torch.linalg.solve(bend, slope)
-        for _ in range(HALVINGS):
-            new = _losses(terms, chances, weights - step)
-            step = torch.where((new <= loss)[:, None], step, 0.5 * step)
-        new = _losses(terms, chances, weights - step)
-        falls = new <= loss
-        step = torch.where(falls[:, None], step, 0.0)
-        weights, loss = weights - step, torch.where(falls, new, loss)
-        if float(step.abs().max()) < SMALL:
-            break
-    sampler.weights.copy_(weights)
-    return sampler
+def _inputs_of(sampler: TAPSampler, spins: Tensor) -> tuple[Tensor, Tensor]:
+    """Return terms (n_spins, batch, 4) and chances (n_spins, batch) of configurations, for `logistic.likeliest`."""
+    return sampler.terms(spins).double().transpose(0, 1).contiguous(), sampler.chances(spins).double().T.contiguous()
 
 
-def _losses(terms: Tensor, chances: Tensor, weights: Tensor) -> Tensor:
-    """Return the cross entropy of every spin with a ridge about weights of 1, (n_spins,)."""
-    logits = (terms * weights).sum(dim=2)
-    loss = (torch.nn.functional.softplus(logits) - chances * logits).sum(dim=0)
-    return loss + 0.5 * RIDGE * ((weights - 1) ** 2).sum(dim=1)
+def _nearest(found: Sequence[tuple[float, float, float]]) -> float:
+    """Return the choice of the row (distance, standard deviation of ln w, choice) that is nearest to the target.
+
+    That is the one of least distance; if its deviation is below 1, the one of least deviation: KL ≈ ½ Var[ln w] is
+    known to ten per cent where distances are nothing but noise.
+    """
+    _, spread, best = min(found)
+    return best if not spread < 1 else min(found, key=lambda row: row[1])[2]
+
+
+def _trials(sampler: TAPSampler, spins: Tensor, terms: Tensor, chances: Tensor) -> Iterator[tuple[float, float, float]]:
+    """Yield cross entropy and deviation of ln w on the later half of configurations, fitted to the first, by ridge.
+
+    Halves are as they come, since the neighbours of a configuration in its chain are no test of a fit to it.
+    """
+    half, weights = len(spins) // 2, None
+    later = spins[half:]
+    target = torch.as_tensor(Boltzmann(sampler.energy, sampler.beta).log_density(later.to(torch.int8)))
+    for ridge in RIDGES:
+        weights = likeliest(terms[:, :half], chances[:, :half], ridge, weights)
+        loss = float(cross_entropy(terms[:, half:], chances[:, half:], weights).sum()) / len(later)
+        log_prob = log_prob_of_logits(logits_of(terms[:, half:], weights).T, later)
+        yield loss, float((target.to(log_prob) - log_prob).std(correction=0)), ridge
 
 
 def with_reaction(sampler: TAPSampler, reaction: float) -> TAPSampler:

@@ -1,0 +1,40 @@
+"""Logistic regressions with a ridge: known solutions, flat likelihood, and any start."""
+
+import numpy as np
+import pytest
+import torch
+
+from nmcmc.samplers.logistic import cross_entropy, likeliest
+
+
+def problem(n=5, batch=200, k=3, seed=1):
+    generator = np.random.default_rng(seed)
+    return torch.from_numpy(generator.normal(size=(n, batch, k))), torch.from_numpy(generator.random((n, batch)))
+
+
+def test_one_constant_term_gives_the_logit_of_the_mean():
+    terms, chances = torch.ones((4, 50, 1), dtype=torch.float64), problem(4, 50)[1]
+    mean = chances.mean(dim=1, keepdim=True)
+    torch.testing.assert_close(likeliest(terms, chances, 1e-9), (mean / (1 - mean)).log(), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("ridge", [1e-3, 1.0, 1e3])
+def test_the_slope_vanishes_whatever_the_start(ridge):
+    terms, chances = problem()
+    weights = likeliest(terms, chances, ridge).requires_grad_()
+    (cross_entropy(terms, chances, weights).sum() + 0.5 * ridge * ((weights - 1) ** 2).sum()).backward()
+    assert float(weights.grad.abs().max()) < 1e-6
+    for start in (torch.full((5, 3), 20.0), torch.full((5, 3), -7.0)):
+        again = likeliest(terms, chances, ridge, start.double())
+        torch.testing.assert_close(again, weights.detach(), rtol=1e-6, atol=1e-6)
+
+
+def test_a_stiff_ridge_leaves_weights_at_one():
+    assert float((likeliest(*problem(), 1e9) - 1).abs().max()) < 1e-6
+
+
+def test_chances_that_the_terms_explain_are_found():
+    terms, _ = problem(batch=2000)
+    truth = torch.tensor([[0.5, -1.0, 2.0]] * 5, dtype=torch.float64)
+    chances = torch.sigmoid((terms * truth[:, None]).sum(dim=2))
+    torch.testing.assert_close(likeliest(terms, chances, 1e-9), truth, rtol=1e-6, atol=1e-6)
