@@ -38,7 +38,7 @@ from nmcmc.training.checkpoint import planned_steps
 from nmcmc.training.loop import RECORD_NAMES, Plan, steps_within, train
 from nmcmc.types import Floats
 
-TRAINING_VERSION = 4
+TRAINING_VERSION = 5
 """To be raised when the same settings come to give other weights; a job that another version began is refused."""
 DEFAULT_SECONDS, DEFAULT_RATE = 60.0, 0.01
 SMALL_SPINS, LARGE_RATE, STARTING_SHARE = 32 * 32, 0.002, 0.4

@@ -9,17 +9,17 @@ NEWTON_STEPS, HALVINGS, SMALL = 20, 8, 1e-5
 """Most steps, halvings of each, and the change of a weight that ends a fit."""
 
 
-def likeliest(terms: Tensor, chances: Tensor, ridge: float, start: Tensor | None = None) -> Tensor:
+def likeliest(terms: Tensor, chances: Tensor, ridge: float) -> Tensor:
     """Return the weights w (n_spins, n_terms) of least cross entropy + ½ ridge Σ (w − 1)² by Newton's method.
 
     Parameters
     ----------
     terms : (n_spins, batch, n_terms) float64, so that σ(terms · w) are chances of +1. chances : (n_spins, batch), what
-        these should be. ridge : > 0. start : weights to start from, by default 0, where no chance is certain.
+        these should be. ridge : > 0.
 
-    The problem is convex. Steps of a spin are halved until its loss falls.
+    The problem is convex. Weights start at 0, where no chance is certain; steps are halved until the loss falls.
     """
-    weights = terms.new_zeros(len(terms), terms.shape[2]) if start is None else start
+    weights = terms.new_zeros(len(terms), terms.shape[2])
     ones = ridge * torch.eye(terms.shape[2]).to(terms)
     loss = cross_entropy(terms, chances, weights) + _pull(weights, ridge)
     for _ in range(NEWTON_STEPS):

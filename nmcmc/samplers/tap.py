@@ -25,7 +25,7 @@ DAMPING = 0.4
 LIMIT = 1e18
 """Its square is within the range of float32."""
 REACTIONS, SETTLING_DRAWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), 200
-RIDGES = (1e5, 1e4, 1e3, 100.0, 10.0, 1.0)
+RIDGES = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 """What may pull the weights of a fit towards 1, in configurations."""
 CHOOSING = 512
 """Configurations that choose the reaction of a fit."""
@@ -272,11 +272,11 @@ def _trials(sampler: TAPSampler, spins: Tensor, terms: Tensor, chances: Tensor) 
 
     Halves are as they come, since the neighbours of a configuration in its chain are no test of a fit to it.
     """
-    half, weights = len(spins) // 2, None
+    half = len(spins) // 2
     later = spins[half:]
     target = torch.as_tensor(Boltzmann(sampler.energy, sampler.beta).log_density(later.to(torch.int8)))
     for ridge in RIDGES:
-        weights = likeliest(terms[:, :half], chances[:, :half], ridge, weights)
+        weights = likeliest(terms[:, :half], chances[:, :half], ridge)
         loss = float(cross_entropy(terms[:, half:], chances[:, half:], weights).sum()) / len(later)
         log_prob = log_prob_of_logits(logits_of(terms[:, half:], weights).T, later)
         yield loss, float((target.to(log_prob) - log_prob).std(correction=0)), ridge

