@@ -238,7 +238,7 @@ def main():
     options.add_argument("--draws", type=int, default=6000, help="updates of each chain (default 6000)")
     options.add_argument("--mixed-draws", type=int, default=2000, help="those of neural + Metropolis (default 2000)")
     options.add_argument("--sweeps", type=int, default=10, help="sweeps of an update of Metropolis (default 10)")
-    options.add_argument("--mixed-sweeps", type=int, default=2, help="those after a neural update (default 2)")
+    options.add_argument("--mixed-sweeps", type=int, default=10, help="those after a neural update (default 10)")
     options.add_argument("--exchange-sweeps", type=int, default=1, help="sweeps before an exchange (default 1)")
     options.add_argument("--fresh", type=int, default=20_000, help="draws for ess_fraction (default 20000)")
     options.add_argument("--parts", type=Path, default=Path("glass-chain-parts"), help="folder of finished instances")

@@ -25,7 +25,7 @@ DAMPING = 0.4
 LIMIT = 1e18
 """Its square is within the range of float32."""
 REACTIONS, SETTLING_DRAWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), 200
-RIDGES = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
+RIDGES = (1.0, 30.0, 1e3, 1e5)
 """What may pull the weights of a fit towards 1, in configurations."""
 CHOOSING = 512
 """Configurations that choose the reaction of a fit."""
