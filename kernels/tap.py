@@ -14,8 +14,8 @@ from nmcmc.kernels.simd_single import ONE, ZERO, tanh_and_log_cosh
 WIDE = 2 * LANES
 TERMS = 4
 """Terms of a logit: the own partial field, and differences of energy, entropy and reaction of the spins left."""
-DAMPING = np.float32(0.4)
-"""Share of the new magnetisation in every layer."""
+DAMPING, MOMENTUM = np.float32(0.4), np.float32(0.6)
+"""Shares of what is new, and of the change of the layer before, in the change of a magnetisation in every layer."""
 HALF = np.float32(0.5)
 
 
@@ -33,6 +33,7 @@ def draw(spins, uniforms, couplings, squares, fields, weights, beta, reaction, g
     n = len(fields)
     x, kept, answer = np.empty(n * LANES, np.float32), np.empty(n * LANES, np.float32), np.empty(n * LANES, np.float32)
     m, sums, free = np.empty(n * WIDE, np.float32), np.empty(n * WIDE, np.float32), np.empty(n * WIDE, np.float32)
+    change = np.empty(n * WIDE, np.float32)
     found, own_spin, few = np.empty(TERMS * LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     logit, spin, product, total = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
     for begin in range(0, spins.shape[0], LANES):
@@ -41,7 +42,7 @@ def draw(spins, uniforms, couplings, squares, fields, weights, beta, reaction, g
             x[l * LANES : (l + 1) * LANES] = fields[l]
         for i in range(n):
             _answers(squares, kept, i + 1, beta * reaction, answer)
-            _solve(couplings, x, kept, answer, i, beta * gain, layers, m, sums, free)
+            _solve(couplings, x, kept, answer, i, beta * gain, layers, m, change, sums, free)
             _compare(couplings, squares, x, i, beta, m, sums, free, found)
             z = splat(ZERO)
             for k in range(TERMS):
@@ -73,15 +74,16 @@ def _answers(squares, kept, first, factor, answer):
 
 
 @nb.njit(cache=True, nogil=True)
-def _solve(couplings, x, kept, answer, i, beta, layers, m, sums, free):
-    """Write m for s_i = ±1 from ``layers`` damped steps m → tanh y, y = β(x ± J_i + Jm − answer m).
+def _solve(couplings, x, kept, answer, i, beta, layers, m, change, sums, free):
+    """Write m for s_i = ±1 from ``layers`` damped steps m → tanh y with momentum, y = β(x ± J_i + Jm − answer m).
 
-    To free goes ln 2cosh y − ym, which is the entropy where m = tanh y.
+    To change goes the last of the steps; to free goes ln 2cosh y − ym, which is the entropy where m = tanh y.
     """
     n = len(couplings)
     for l in range(i + 1, n):
-        store(m, l * WIDE, load(kept, l * LANES))
-        store(m, l * WIDE + LANES, load(kept, l * LANES))
+        for at in range(l * WIDE, (l + 1) * WIDE, LANES):
+            store(m, at, load(kept, l * LANES))
+            store(change, at, splat(ZERO))
     for layer in range(layers):
         _times(couplings, m, i + 1, sums)
         for l in range(i + 1, n):
@@ -91,7 +93,9 @@ def _solve(couplings, x, kept, answer, i, beta, layers, m, sums, free):
                 before = load(m, at)
                 y = splat(beta) * (felt + load(sums, at) - react * before)
                 new, log_cosh = tanh_and_log_cosh(y)
-                after = before + splat(DAMPING) * (new - before)
+                step = splat(DAMPING) * (new - before) + splat(MOMENTUM) * load(change, at)
+                after = before + step
+                store(change, at, step)
                 store(m, at, after)
                 if layer == layers - 1:
                     store(free, at, log_cosh - y * after)
