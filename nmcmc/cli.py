@@ -285,12 +285,19 @@ def _model(parser: argparse.ArgumentParser, help: str = MODEL, nargs: str | None
     )
 
 
+def _named(text: str) -> Path:
+    """Return a path, which "" would be too: that of the folder where one is."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; give one")
+    return Path(text)
+
+
 def _output(
     parser: argparse.ArgumentParser, default: Path | None, help: str, resume: bool = False, required: bool = True
 ) -> None:
     needed = required and default is None
     text = help + (f" (default {default})" if default else "")
-    parser.add_argument("--out", type=Path, default=default, required=needed, help=text)
+    parser.add_argument("--out", type=_named, default=default, required=needed, help=text)
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
     if resume:
         parser.add_argument("--resume", action="store_true", help="continue an interrupted run, bit for bit")

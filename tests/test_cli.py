@@ -65,6 +65,7 @@ def files(tmp_path_factory):
         ("train --out m --device cuda:99", "torch finds no such device"),
         ("train --out m --latice 4x4", "unrecognized arguments: --latice"),
         ("train --out .", "is a folder"),
+        ("train --out=", "argument --out: the name is empty"),
         ("train --out /dev/null/m", "cannot write /dev/null/m"),
         (f"train --out {'m' * 250}", "is too long"),
         ("run none.toml", "there is no settings file none.toml"),

@@ -246,14 +246,24 @@ def _claimed(out: Path, folder: Path, options: Options) -> bool:
     if claim(out / JSON, folder, options):
         return True
     free = options.overwrite or folder.exists()
-    if (out / TABLE).is_dir() or (out / SAMPLERS).is_symlink():
-        raise FileExistsError(f"{out} has a folder {TABLE}, or a link {SAMPLERS}; move it away, or give another --out")
+    if (out / TABLE).is_dir() or not _replaceable(out / SAMPLERS):
+        raise FileExistsError(
+            f"{out} has a folder {TABLE}, or other things than samplers in {SAMPLERS}; move them away, or give another "
+            "--out"
+        )
     for path in (out / TABLE, out / SAMPLERS):
         if free:
             sweep(path)
         elif path.exists():
             raise FileExistsError(f"{path} already exists; give another --out, or --overwrite to replace it")
     return False
+
+
+def _replaceable(samplers: Path) -> bool:
+    """Return whether there is no such folder, or one that holds nothing but files of samplers."""
+    if samplers.is_symlink() or samplers.is_file():
+        return False
+    return not samplers.exists() or all(p.is_file() and p.suffix == ".safetensors" for p in samplers.iterdir())
 
 
 def _told_again(path: Path, job: AnnealJob) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from nmcmc.types import Floats
 Responding: TypeAlias = ReplicaSampler | OneLayerSampler
 LEAST_STIFFNESS = 0.15
 """Smallest eigenvalue of 1 + β² Σ J² − βJ down to which linear response is believed."""
-GRID = 32
+GRID, FARTHEST = 32, 4.0
+"""Steps to a β, and the largest β, in units of 1/√(Σ_l J_il²): softness at about 1 must not lie between two steps."""
+SMALLEST = 1e-100
+"""Susceptibility 1 − q of a spin below which it is frozen, by a field."""
 POINTS, CHANCES = np.polynomial.hermite_e.hermegauss(20)
 CHANCES = CHANCES / CHANCES.sum()
 
@@ -24,12 +27,15 @@ CHANCES = CHANCES / CHANCES.sum()
 def believed_beta(energy: PairwiseEnergy, beta: float) -> float:
     """Return the largest of 32 equal steps up to beta before the paramagnet of the couplings gets too soft.
 
+    Steps end at 4/√(Σ_l J_il²), of the site where that is smallest, if beta is larger.
     Its inverse susceptibility is A = 1 + β² diag(Σ_l J_il²) − βJ (D. J. Thouless, P. W. Anderson, R. G. Palmer 1977),
     whose smallest eigenvalue falls from 1 at β = 0 to 0 where it would order.
     """
     couplings, believed = energy.coupling_matrix, 0.0
-    for step in beta * np.arange(1, GRID + 1) / GRID:
-        stiffness = np.diag(1 + step**2 * (couplings**2).sum(axis=1)) - step * couplings
+    squares = (couplings**2).sum(axis=1)
+    top = min(beta, FARTHEST / max(float(np.sqrt(squares.max())), np.finfo(float).tiny))
+    for step in top * np.arange(1, GRID + 1) / GRID:
+        stiffness = np.diag(1 + step**2 * squares) - step * couplings
         if np.linalg.eigvalsh(stiffness)[0] < LEAST_STIFFNESS:
             break
         believed = float(step)
@@ -37,23 +43,22 @@ def believed_beta(energy: PairwiseEnergy, beta: float) -> float:
 
 
 def answers(energy: PairwiseEnergy, beta: float) -> tuple[Floats, Floats]:
-    """Return χ_il and q_il for l > i, else 0, (n, n): how the spins l after i answer to spin i, together.
+    """Return χ_il for l > i, else 0, and 1 − q_il, else 1, (n, n): how the spins l after i answer to spin i, together.
 
     χ_i· = A⁻¹ J_i· with A = diag(1/(1 − q_l) + β² Σ_l' J_ll'² (1 − q_l')) − βJ among the spins after i, and
     q_il = ⟨tanh² βx_il⟩ over independent spins before i. To first order in the partial fields x,
     ln Z(s_i = +1) − ln Z(s_i = −1) = 2β² Σ_l χ_il x_il. Spins that are alone have χ_il = (1 − q_il) J_il.
     """
     couplings, squares = energy.coupling_matrix, energy.coupling_matrix**2
-    found, frozen, spread = np.zeros_like(squares), np.zeros_like(squares), np.zeros(energy.n_spins)
+    found, free, spread = np.zeros_like(squares), np.ones_like(squares), np.zeros(energy.n_spins)
     for i in range(energy.n_spins - 1):
         rest = slice(i + 1, None)
         fields = energy.fields[rest, None] + np.sqrt(spread[rest, None]) * POINTS
-        frozen[i, rest] = np.tanh(beta * fields) ** 2 @ CHANCES
-        free = 1 - frozen[i, rest]
-        stiffness = np.diag(1 / free + beta**2 * squares[rest, rest] @ free) - beta * couplings[rest, rest]
+        free[i, rest] = one = np.maximum(1 - np.tanh(beta * fields) ** 2 @ CHANCES, SMALLEST)
+        stiffness = np.diag(1 / one + beta**2 * squares[rest, rest] @ one) - beta * couplings[rest, rest]
         found[i, rest] = np.linalg.solve(stiffness, couplings[i, rest])
         spread += squares[i]
-    return found, frozen
+    return found, free
 
 
 @torch.no_grad()
@@ -93,10 +98,10 @@ def _expected(sampler: FieldSampler, beta: float) -> dict[str, torch.Tensor]:
         )
     energy, pairs = sampler.energy, np.triu_indices(sampler.n_spins, 1)
     beta = believed_beta(energy, beta)
-    found, frozen = answers(energy, beta)
+    found, free = answers(energy, beta)
     if isinstance(sampler, ReplicaSampler):
         shifts = np.ones((sampler.levels + 1, len(pairs[0])))
-        shifts[0] = (found / (1 - frozen))[pairs]
+        shifts[0] = (found / free)[pairs]
         expected = {"shifts": shifts}
     else:
         weights = energy.coupling_matrix + beta * energy.coupling_matrix @ found.T

@@ -263,6 +263,16 @@ def test_what_cannot_be_replaced_is_refused_before_any_work(folder, name, more):
     assert [path.name for path in (folder / "f").iterdir()] == [name]
 
 
+@pytest.mark.parametrize("name", ["samplers/notes.txt", "samplers"])
+def test_files_of_others_are_not_swept_away_with_old_samplers(folder, name):
+    path = folder / "f" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    result = call(f"{LINE} --overwrite")
+    assert (result.code, "other things than samplers" in result.err) == (2, True)
+    assert path.read_text() == "mine"
+
+
 def test_few_draws_are_unreliable_and_the_text_is_a_table(folder):
     result = call(LINE)
     assert result.code == 3

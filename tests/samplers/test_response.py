@@ -9,6 +9,7 @@ import torch
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.disorder import sherrington_kirkpatrick
 from nmcmc.energies.mean_field import DenseEnergy, all_pairs
+from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.enumeration import all_states
 from nmcmc.exact.known import exact_values
 from nmcmc.samplers.partial_fields import OneLayerSampler, OneParameterSampler
@@ -53,10 +54,10 @@ def test_answers_of_the_spins_after_the_first_are_their_correlations():
     beta, energy = 0.3, sherrington_kirkpatrick(12, 5)
     couplings = energy.coupling_matrix
     expected = correlations(dense(couplings[1:, 1:]), beta) @ couplings[0, 1:]
-    found, frozen = answers(energy, beta)
+    found, free = answers(energy, beta)
     error = np.abs(found[0, 1:] - expected).max()
     assert error < 0.2 * np.abs(expected - couplings[0, 1:]).max()
-    assert np.all(frozen[0] == 0)
+    assert np.all(free[0] == 1)
 
 
 def test_spins_without_couplings_among_each_other_answer_alone():
@@ -74,6 +75,22 @@ def test_response_is_believed_up_to_where_the_paramagnet_gets_soft():
     ferromagnet = dense((np.ones((n, n)) - np.eye(n)) / n)
     assert believed_beta(ferromagnet, 0.5) == 0.5
     assert 0.7 < believed_beta(ferromagnet, 2.0) < 0.95  # it orders at 1
+
+
+@pytest.mark.parametrize("beta", [3.0, 20.0, 1e30])
+def test_steps_to_a_large_beta_do_not_pass_over_the_glass(beta):
+    assert 0.4 < believed_beta(sherrington_kirkpatrick(200, 1), beta) < 0.9  # softest about 1, stiff again beyond
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("beta", [3.0, 1e30])
+def test_weights_are_finite_where_spins_are_frozen(kind, beta):
+    small = sherrington_kirkpatrick(8, 1)
+    frozen = PairwiseEnergy(8, small.edges, small.couplings, [0.0, 1e3, 0.0, -1e3] * 2)
+    for energy in (small, frozen):
+        sampler = KINDS[kind](energy, beta)
+        start_at_response(sampler)
+        assert all(bool(torch.isfinite(p).all()) for p in sampler.parameters())
 
 
 @pytest.mark.parametrize("kind", KINDS)
