@@ -33,8 +33,8 @@ MAY_IMPORT = {
     "plots": {"types", "notation", "analysis"},
     "report": {"types", "notation", "atomic", "config", "storage", "analysis", "plots"},
 }
-ENTRANCES = {"cli", "__main__"}
-"""The layers that may import `experiment`; it and they may import every other one."""
+ENTRANCES = {"cli", "arguments", "jobs", "__main__"}
+"""The parts of the command line, which may import `experiment`; it and they may import every other layer."""
 OUTSIDE = {
     "kernels": {"numpy", "numba", "llvmlite"},
     "exact": {"numpy", "mpmath"},
@@ -88,9 +88,9 @@ def violations(name, source, is_package=False):
         top, other = imported.split(".")[0], layer(imported)
         if top == "nmcmc":
             if other == "experiment" and own not in ENTRANCES | {"experiment"}:
-                yield f"{name} imports {imported}: only cli imports experiment"
+                yield f"{name} imports {imported}: only the command line imports experiment"
             elif other in ENTRANCES and own not in ENTRANCES:
-                yield f"{name} imports {imported}: nothing imports cli"
+                yield f"{name} imports {imported}: nothing imports the command line"
             elif allowed is not None and other not in allowed:
                 yield f"{name} imports {imported}: {own} may import {', '.join(sorted(allowed)) or 'nothing of ours'}"
         elif top not in sys.stdlib_module_names and top not in OUTSIDE.get(own, {"numpy", "torch"}):
