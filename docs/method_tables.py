@@ -192,7 +192,8 @@ def mean_field_published():
     text = (
         "10⁴ (F_q − F)/\\|F\\|, F from log Z of the draws of each net; 2000 draws per step, Adam at a constant 0.001, "
         "50 spins: from random weights along β = 0.1 … 0.5, 13 000 steps; 200 spins: 100 steps from linear response; "
-        f"ours: SK_1RSB of the tables above; instance {', '.join(sorted({str(key[2]) for key in found}))}; seconds of one core"
+        f"ours: SK_1RSB of the tables above; instance {', '.join(sorted({str(key[2]) for key in found}))}; "
+        "seconds of one core"
     )
     return "\n".join([*lines, "", f"{text} ({where(whole)})."])
 
