@@ -73,6 +73,7 @@ COMPARISONS = ("SK_RS-random", "SK_1RSB-random", "MADE_23-long")
 OTHER_NETS = {"tap": ("TAP",), "published": ("SK_1RSB-published", "SK_2RSB-published")}
 """Nets of groups other than sk."""
 SETTLED = 100
+"""Steps at the published rate from which on the distance of 200 spins no longer grows."""
 GLASS_RATES = {20: 0.01, 50: 0.01, 100: 0.001, 200: 0.0004}
 """The more weights there are, the smaller the rate has to be, since the noise of each moves log q."""
 GLASS_STEPS = {20: 100, 50: 1000, 100: 400, 200: 300}
@@ -203,8 +204,8 @@ def trained_as_published(energy, net, rng):
         plan = Annealing(tuple(beta for beta in whole.betas if beta <= LADDER[0]), whole.first, whole.others)
     else:
         start_at_response(start)
-        rate = replace(whole.others, steps=SETTLED)
-        plan = Annealing(LADDER[:1], rate, rate)
+        settling = replace(whole.others, steps=SETTLED)
+        plan = Annealing(LADDER[:1], settling, settling)
     *_, sampler = train_along(start, Boltzmann(energy, LADDER[0]), objective, plan, rng.child("steps"), at_beta)
     return sampler
 
@@ -272,8 +273,10 @@ def timed_rows(name, work):
 def rows_of(name, work, args):
     """Return the rows of a piece, kept in a file."""
     settings = {key: getattr(args, key) for key in ("seed", "draws", "iterations")}
+    if name.startswith("curie-weiss"):
+        settings["plans"] = {str(n): (MADE_LADDERS[n], MADE_PLANS[n]) for n in MADE_PLANS}
     if name.startswith("sk"):
-        plans = LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES, TEMPERING, LADDERS, WARMUP, KEPT, THIN
+        plans = SETTLED, LADDER, GLASS_RATES, GLASS_STEPS, NET_STEPS, NET_RATES, TEMPERING, LADDERS, WARMUP, KEPT, THIN
         settings |= {"steps": args.steps, "batch": args.batch, "plans": plans}
     return kept_rows(args.parts / f"{name}.json", settings, lambda: timed_rows(name, work), args)
 
@@ -336,7 +339,7 @@ def main():
     args = options.parse_args()
     name = record_of(options, args)
     if args.quick:
-        args.instances, args.steps, args.draws = 1, 20, 10_000
+        args.instances, args.large_instances, args.steps, args.draws = 1, 1, 20, 10_000
     torch.set_num_threads(1)
     rows = with_distances([row for name, work in pieces(args) for row in rows_of(name, work, args)])
     del args.parts  # where pieces were kept says nothing about the result

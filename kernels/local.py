@@ -1,9 +1,9 @@
 """Single-spin updates of any pairwise system: Metropolis and heat bath, in random or in a given site order.
 
 Local fields h_i + Σ_j J_ij s_j are kept, so that an attempt reads one number and only a flip touches the neighbours. A
-system is (start, neighbour, coupling, matrix, fields): neighbours in compressed rows, or a matrix (n, n) for dense
-ones, of which the other is empty. Couplings and fields must be multiples of one power of two, small enough for sums
-of them to be exact (`updates.local.on_a_grid`): then kept fields are those of the spins, whatever flips came before.
+system is (start, neighbour, coupling, matrix, fields): couplings in compressed rows, or, unless it has no rows, in a
+matrix (n, n). What acts on a site must be multiples of one power of two, few enough for sums to be exact
+(`updates.local.on_a_grid`): then kept fields are those of the spins, whatever flips came before.
 """
 
 import math

@@ -327,8 +327,9 @@ def build(kind: type[T], values: Mapping[str, Any], default: T | None = None) ->
             raise ValueError(
                 f"unknown setting {name!r}; did you mean {near[0]!r}? settings: {', '.join(sorted(known))}"
             )
-    base = kind() if default is None else default
-    return _build(kind, override({name: value_of(base, name) for name in known}, values))
+    if default is not None:  # what a config works out itself, such as steps, is worked out anew otherwise
+        values = override({name: value_of(default, name) for name in known}, values)
+    return _build(kind, values)
 
 
 def _build(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -260,10 +260,17 @@ def _claimed(out: Path, folder: Path, options: Options) -> bool:
 
 
 def _replaceable(samplers: Path) -> bool:
-    """Return whether there is no such folder, or one that holds nothing but files of samplers."""
+    """Return whether there is no such folder, or one that holds nothing but samplers named by their β."""
     if samplers.is_symlink() or samplers.is_file():
         return False
-    return not samplers.exists() or all(p.is_file() and p.suffix == ".safetensors" for p in samplers.iterdir())
+    return not samplers.exists() or all(p.is_file() and _is_beta(p) for p in samplers.iterdir())
+
+
+def _is_beta(path: Path) -> bool:
+    try:
+        return path.suffix == ".safetensors" and float(path.stem) > 0
+    except ValueError:
+        return False
 
 
 def _told_again(path: Path, job: AnnealJob) -> dict[str, Any]:
@@ -283,7 +290,7 @@ def _stages(job: AnnealJob, folder: Path) -> tuple[dict[str, dict[str, Any]], fl
     open_folder(folder, {folder / SAMPLERS, *checkpoints})
     open_folder(folder / SAMPLERS, files.values())
     rows, seconds, done, sampler = dict[str, dict[str, Any]](), 0.0, 0, job.start
-    with job.options.bar(job.n_steps, f"annealing ({job.name})", "step") as bar:
+    with job.options.bar(job.n_steps, f"annealing ({'fits' if job.fits else job.name})", "step") as bar:
         for k, (beta, path) in enumerate(files.items()):
             if not path.exists():
                 began = time.monotonic()

@@ -15,7 +15,7 @@ from torch import Tensor
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.random import Rng
-from nmcmc.types import Spins
+from nmcmc.types import Floats, Spins
 from nmcmc.updates.heat_bath import HeatBath
 from nmcmc.updates.parallel_tempering import ParallelTempering
 from nmcmc.updates.run import random_start, warm_up
@@ -23,7 +23,7 @@ from nmcmc.updates.wolff import Wolff
 
 N_CHAINS, N_DRAWS, EVERY, N_SETS = 16, 64, 200, 6
 """Chains, configurations of each, and steps of training for which such a set serves; sets of a fit without steps."""
-_PILOT, MOST_RUNGS = 64, 1024
+_PILOT, MOST_RUNGS = 64, 128
 
 
 class Configurations:
@@ -52,8 +52,8 @@ class Configurations:
         self.update: HeatBath | Wolff | ParallelTempering = HeatBath(target)
         self.warmup, self.spacing, self.rungs = 200, 5, 1
         if target.beta > 0 and not unfrustrated(self.energy):
-            self.rungs = rungs_of(self.energy, target.beta)
-            betas = target.beta * np.arange(1, self.rungs + 1) / self.rungs
+            betas = ladder(self.energy, target.beta)
+            self.rungs = len(betas)
             self.update, self.warmup = ParallelTempering(self.energy, betas), 50 * self.rungs
         elif not self.energy.has_field:
             self.update = Wolff(target, self._clusters_of_a_sweep(rng.child("pilot")))
@@ -84,7 +84,8 @@ class Configurations:
         """
         if self.rungs > 1:
             return random_start(N_CHAINS * self.rungs, self.energy.n_spins, rng)
-        up = ordered(self.energy)
+        spins = ordered(with_fields_as_bonds(self.energy))
+        up = spins[:-1] * spins[-1]
         sign = 2 * rng.generator.integers(0, 2, N_CHAINS, dtype=np.int8) - 1
         if self.energy.has_field:
             weight = self.target.log_density(np.stack([up, -up]))
@@ -110,21 +111,36 @@ def learning_set(target: Boltzmann, rng: Rng, told: Callable[[], object] = lambd
     return torch.cat(sets)
 
 
-def rungs_of(energy: PairwiseEnergy, beta: float) -> int:
-    """Return how many temperatures a ladder up to β has: β√(½ Σ J²), from 2 to `MOST_RUNGS`.
+def ladder(energy: PairwiseEnergy, beta: float) -> Floats:
+    """Return the rising temperatures of a ladder up to β > 0, at least 2 and at most `MOST_RUNGS`.
 
-    Neighbours are apart by √2 over the standard deviation √(Σ J²) that H has at β = 0. Only βJ counts, whatever the
-    unit of J; for SK couplings this is ½β√N.
+    H has the standard deviation σ_0 = √(Σ J² + Σ h²) at β = 0, and hardly more than √N/β at low temperature, where that
+    is less: neighbours are apart by √2 over it. Those are equal steps up to √N/σ_0 (for SK couplings, rungs ½β√N),
+    and equal ratios from there. Only βJ counts, whatever the unit of J.
     """
-    wanted = beta * math.sqrt(0.5 * float(np.sum(energy.couplings**2)))
-    return max(2, math.ceil(min(wanted, MOST_RUNGS)))
+    spread, root = math.sqrt(float(np.sum(energy.couplings**2) + np.sum(energy.fields**2))), math.sqrt(energy.n_spins)
+    knee = root / spread
+    length = spread * beta if beta <= knee else root * (1 + math.log(beta / knee))
+    count = max(2, math.ceil(min(length / math.sqrt(2), MOST_RUNGS)))
+    place = length * np.arange(1, count) / count
+    betas = np.where(place <= root, place / spread, knee * np.exp(np.maximum(place, root) / root - 1))
+    return np.append(betas, beta)
 
 
 def unfrustrated(energy: PairwiseEnergy) -> bool:
-    """Return whether spins that satisfy a spanning tree satisfy every bond."""
-    spins = ordered(energy)
-    i, j = energy.edges.T
-    return bool(np.all(energy.couplings * spins[i] * spins[j] >= 0))
+    """Return whether spins that satisfy a spanning tree satisfy every bond and every field."""
+    whole = with_fields_as_bonds(energy)
+    spins = ordered(whole)
+    i, j = whole.edges.T
+    return bool(np.all(whole.couplings * spins[i] * spins[j] >= 0))
+
+
+def with_fields_as_bonds(energy: PairwiseEnergy) -> PairwiseEnergy:
+    """Return the system with one more spin, the last, to which every field is a bond; without bonds of strength 0."""
+    sites = np.arange(energy.n_spins)
+    bonds = np.stack([sites, np.full_like(sites, energy.n_spins)], axis=1)
+    edges, couplings = np.concatenate([energy.edges, bonds]), np.concatenate([energy.couplings, energy.fields])
+    return PairwiseEnergy(energy.n_spins + 1, edges[couplings != 0], couplings[couplings != 0])
 
 
 def ordered(energy: PairwiseEnergy) -> Spins:

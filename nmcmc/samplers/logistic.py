@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEWTON_STEPS, HALVINGS, SMALL = 20, 8, 1e-5
-"""Most steps, halvings of each, and the change of a weight that ends a fit."""
+NEWTON_STEPS, HALVINGS, SMALL, JITTER = 20, 8, 1e-5, 1e-12
+"""Most steps, halvings of each, the change of a weight that ends a fit, and what keeps terms apart that are alike, in
+units of their own curvature."""
 
 
 def likeliest(terms: Tensor, chances: Tensor, ridge: float) -> Tensor:
@@ -26,7 +27,9 @@ def likeliest(terms: Tensor, chances: Tensor, ridge: float) -> Tensor:
         up = torch.sigmoid(logits_of(terms, weights))
         slope = ((up - chances)[:, None] @ terms)[:, 0] + ridge * (weights - 1)
         bend = (terms * (up * (1 - up))[:, :, None]).mT @ terms + ones
-        step = torch.linalg.solve(bend, slope)
+        scale = bend.diagonal(dim1=1, dim2=2).sqrt()
+        even = bend / (scale[:, :, None] * scale[:, None]) + JITTER * torch.eye(terms.shape[2]).to(terms)
+        step = torch.linalg.solve(even, slope / scale) / scale
         for _ in range(HALVINGS):
             new = cross_entropy(terms, chances, weights - step) + _pull(weights - step, ridge)
             falls = new <= loss

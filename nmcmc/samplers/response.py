@@ -16,8 +16,9 @@ from nmcmc.types import Floats
 Responding: TypeAlias = ReplicaSampler | OneLayerSampler
 LEAST_STIFFNESS = 0.15
 """Smallest eigenvalue of 1 + β² Σ J² − βJ down to which linear response is believed."""
-GRID, FARTHEST = 32, 4.0
-"""Steps to a β, and the largest β, in units of 1/√(Σ_l J_il²): softness at about 1 must not lie between two steps."""
+GRID, KNEE, RATIO, MOST_STEPS = 32, 4.0, 1.05, 300
+"""Equal steps, the β in units of 1/√(Σ_l J_il²) at which they end, and the ratio and the number of those beyond: so
+fine that softness, at about 1 in the units of some sites, does not lie between two."""
 SMALLEST = 1e-100
 """Susceptibility 1 − q of a spin below which it is frozen, by a field."""
 POINTS, CHANCES = np.polynomial.hermite_e.hermegauss(20)
@@ -25,16 +26,20 @@ CHANCES = CHANCES / CHANCES.sum()
 
 
 def believed_beta(energy: PairwiseEnergy, beta: float) -> float:
-    """Return the largest of 32 equal steps up to beta before the paramagnet of the couplings gets too soft.
+    """Return the largest of many steps up to beta before the paramagnet of the couplings gets too soft.
 
-    Steps end at 4/√(Σ_l J_il²), of the site where that is smallest, if beta is larger.
     Its inverse susceptibility is A = 1 + β² diag(Σ_l J_il²) − βJ (D. J. Thouless, P. W. Anderson, R. G. Palmer 1977),
-    whose smallest eigenvalue falls from 1 at β = 0 to 0 where it would order.
+    whose smallest eigenvalue falls from 1 at β = 0 to 0 where it would order. There are 32 equal steps up to β, or to
+    4/√(Σ_l J_il²) of the strongest site if that is less, and steps of five per cent beyond.
     """
     couplings, believed = energy.coupling_matrix, 0.0
     squares = (couplings**2).sum(axis=1)
-    top = min(beta, FARTHEST / max(float(np.sqrt(squares.max())), np.finfo(float).tiny))
-    for step in top * np.arange(1, GRID + 1) / GRID:
+    strongest = float(np.sqrt(squares.max()))
+    top = beta if strongest * beta <= KNEE else KNEE / strongest
+    steps = [*(top * np.arange(1, GRID + 1) / GRID), *np.minimum(top * RATIO ** np.arange(1, MOST_STEPS), beta)]
+    for before, step in zip([0.0, *steps], steps, strict=False):
+        if step == before:
+            break
         stiffness = np.diag(1 + step**2 * squares) - step * couplings
         if np.linalg.eigvalsh(stiffness)[0] < LEAST_STIFFNESS:
             break

@@ -74,10 +74,10 @@ class TAPSampler(IncrementalSampler):
         super().__init__(energy, beta)
         if not 0 <= reaction <= 1:
             raise ValueError(f"reaction is {reaction}; it must be from 0 to 1")
-        if not isinstance(layers, int) or layers < 1:
+        if not isinstance(layers, int | np.integer) or isinstance(layers, bool) or layers < 1:
             raise ValueError(f"layers is {layers!r}; it must be a whole number, at least 1")
         _check_range(energy, self.beta)
-        self.reaction, self.gain, self.layers = float(reaction), 0.5 * (1 + float(reaction)), layers
+        self.reaction, self.gain, self.layers = float(reaction), 0.5 * (1 + float(reaction)), int(layers)
         matrix, fields = (torch.as_tensor(a, dtype=torch.float32) for a in (energy.coupling_matrix, energy.fields))
         for name, value in (("couplings", matrix), ("squares", matrix**2), ("fields", fields)):
             self.register_buffer(name, value, persistent=False)
@@ -220,7 +220,7 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
 
     Parameters
     ----------
-    sampler : its system, β and layers are kept. spins : int8 (n, n_spins), n ≥ 2, as of parallel tempering.
+    sampler : its system, β and layers are kept. spins : int8 (n, n_spins), n ≥ 2, tensor or array.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
     >>> print(f"{log_z(log_weight).value:.2f}, exact {exact_values(energy, 2.0)['log_z']:.2f}")
     29.19, exact 29.19
     """
-    given = sampler._inputs(spins)
+    given = sampler._inputs(torch.as_tensor(spins))
     if not bool((given.abs() == 1).all()):
         raise ValueError("configurations have numbers other than −1 and +1; give spins ±1")
     if len(given) < 2:

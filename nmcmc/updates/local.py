@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import cached_property
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -32,7 +31,8 @@ class LocalUpdate(CompiledUpdate):
     Raises
     ------
     TypeError : if the energy is not pairwise.
-    ValueError : for another scan, sweeps < 1, or a checkerboard scan of a graph that has no two-colouring.
+    ValueError : for another scan, sweeps < 1, a checkerboard scan of a graph without two-colouring, or couplings that
+        add up to more than float64 holds.
     """
 
     heat_bath: ClassVar[bool]
@@ -42,11 +42,8 @@ class LocalUpdate(CompiledUpdate):
         if scan not in ("random", "checkerboard"):
             raise ValueError(f"scan is {scan!r}; it must be 'random' or 'checkerboard'")
         self.scan, self.sweeps = scan, counted("sweeps", sweeps)
+        self._system = on_a_grid(self.energy)
         self._order = checkerboard_order(self.energy) if scan == "checkerboard" else np.empty(0, dtype=np.int64)
-
-    @cached_property
-    def _system(self) -> System:
-        return on_a_grid(self.energy)
 
     def _run(self, spins: Spins, streams: Streams, out: Spins, count: Ints) -> None:
         from nmcmc.kernels.local import local_steps
@@ -62,26 +59,25 @@ def on_a_grid(energy: PairwiseEnergy) -> System:
     """Return (start, neighbour, coupling, matrix, fields) of a system, with numbers whose sums have no rounding.
 
     Neighbours of every site are in compressed rows; the matrix (n_spins, n_spins) is empty unless at least a share of
-    `DENSE` of all pairs is coupled. Couplings and fields are rounded to multiples of 2⁻⁵² times a power of two that no
-    local field surpasses: one that is kept over any number of flips is then that of the spins, bit for bit.
+    `DENSE` of all pairs is coupled. What acts on a site is rounded to multiples of 2⁻⁵² times a power of two that its
+    local field never surpasses, less than a sum would round: a local field that is kept over any number of flips is
+    then that of the spins, bit for bit. Row i has J_ij as site j feels it.
 
     Raises
     ------
     ValueError : if the couplings and the field of a site add up to more than float64 holds.
     """
     start, neighbour, coupling = energy.adjacency()
-    n, matrix = energy.n_spins, np.empty((0, 0))
+    n, matrix = energy.n_spins, np.empty((0, energy.n_spins))
     if len(energy.edges) >= DENSE * n * (n - 1) / 2:
         matrix = energy.coupling_matrix
-    site = np.repeat(np.arange(n), np.diff(start))
     with np.errstate(over="ignore"):
-        largest = float(np.max(np.bincount(site, np.abs(coupling), minlength=n) + np.abs(energy.fields)))
-    if not np.isfinite(largest):
+        largest = np.bincount(neighbour, np.abs(coupling), minlength=n) + np.abs(energy.fields)
+    if not np.all(np.isfinite(largest)):
         raise ValueError("the couplings and the field of a site add up to more than a float64 holds; scale them down")
-    digits = 52 - int(np.frexp(largest)[1])
-    coupling, matrix, fields = (
-        np.ldexp(np.rint(np.ldexp(part, digits)), -digits) for part in (coupling, matrix, energy.fields)
-    )
+    digits = 52 - np.frexp(largest)[1]
+    numbers = ((coupling, digits[neighbour]), (matrix, digits), (energy.fields, digits))
+    coupling, matrix, fields = (np.ldexp(np.rint(np.ldexp(part, d)), -d) for part, d in numbers)
     return start, neighbour, coupling, matrix, fields
 
 

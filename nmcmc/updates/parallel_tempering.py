@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from nmcmc.parallel import for_chunks
 from nmcmc.random import Rng
 from nmcmc.types import Floats, Info, Spins, State
 from nmcmc.updates.compiled import counted
-from nmcmc.updates.local import System, on_a_grid
+from nmcmc.updates.local import on_a_grid
 
 
 class ParallelTempering:
@@ -33,7 +32,9 @@ class ParallelTempering:
 
     Raises
     ------
-    ValueError : for fewer than two β, or such as do not rise, or sweeps < 1.
+    TypeError : if the energy is not pairwise.
+    ValueError : for fewer than two β, or such as do not rise, sweeps < 1, or couplings that add up to more than float64
+        holds.
 
     References
     ----------
@@ -52,7 +53,9 @@ class ParallelTempering:
     """
 
     def __init__(self, energy: PairwiseEnergy, betas: Sequence[float] | Floats, sweeps: int = 1):
-        self.energy, self.sweeps = energy, counted("sweeps", sweeps)
+        if not isinstance(energy, PairwiseEnergy):
+            raise TypeError(f"ParallelTempering needs a PairwiseEnergy, not {type(energy).__name__}")
+        self.energy, self.sweeps, self._system = energy, counted("sweeps", sweeps), on_a_grid(energy)
         self.betas = np.array([Boltzmann(energy, float(beta)).beta for beta in betas])
         if len(self.betas) < 2 or np.any(np.diff(self.betas) <= 0):
             raise ValueError(f"betas are {self.betas.tolist()}; give at least two in rising order")
@@ -61,10 +64,6 @@ class ParallelTempering:
     def n_spins(self) -> int:
         """Number of spins."""
         return self.energy.n_spins
-
-    @cached_property
-    def _system(self) -> System:
-        return on_a_grid(self.energy)
 
     def init(self, spins: Spins) -> State:
         """Return the state that starts from the configurations, int8 ±1 (n_ladders · n_betas, n_spins).

@@ -10,7 +10,16 @@ from nmcmc.energies.disorder import sherrington_kirkpatrick
 from nmcmc.energies.lattice import Lattice, LatticeEnergy
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.known import exact_values
-from nmcmc.experiment.configurations import EVERY, MOST_RUNGS, N_CHAINS, N_DRAWS, Configurations, ordered, rungs_of
+from nmcmc.experiment.configurations import (
+    EVERY,
+    MOST_RUNGS,
+    N_CHAINS,
+    N_DRAWS,
+    Configurations,
+    ladder,
+    ordered,
+    unfrustrated,
+)
 from nmcmc.random import Rng
 
 SYSTEMS = {
@@ -135,10 +144,49 @@ def test_in_a_weak_field_both_phases_are_there():
 def test_ladders_do_not_depend_on_the_unit_of_the_couplings(factor):
     glass = sherrington_kirkpatrick(50, 1)
     scaled = PairwiseEnergy(50, glass.edges, factor * glass.couplings)
-    assert Configurations(Boltzmann(scaled, 2.0 / factor), Rng(1)).rungs == rungs_of(glass, 2.0)
-    assert rungs_of(glass, 2.0) == pytest.approx(2.0 * 50**0.5 / 2, abs=1)
+    np.testing.assert_allclose(factor * ladder(scaled, 2.0 / factor), ladder(glass, 2.0), rtol=1e-12)
+    assert Configurations(Boltzmann(scaled, 2.0 / factor), Rng(1)).rungs == len(ladder(glass, 2.0))
 
 
-def test_ladders_have_at_most_so_many_temperatures():
-    assert rungs_of(sherrington_kirkpatrick(10, 1), 1e30) == MOST_RUNGS
-    assert rungs_of(sherrington_kirkpatrick(10, 1), 1e-30) == 2
+def test_ladders_rise_by_equal_steps_and_then_by_equal_ratios():
+    glass = sherrington_kirkpatrick(50, 1)
+    warm, cold = ladder(glass, 1.0), ladder(glass, 200.0)
+    np.testing.assert_allclose(np.diff(warm), warm[0], rtol=1e-12)
+    assert len(warm) == pytest.approx(50**0.5 / 2, abs=1)
+    assert warm[-1] == 1.0
+    assert cold[-1] == 200.0
+    ratios = cold[1:] / cold[:-1]
+    np.testing.assert_allclose(ratios[cold[:-1] > 2], ratios[-1], rtol=1e-9)
+    assert np.all(np.diff(ratios) < 1e-9)
+
+
+def test_ladders_have_two_to_so_many_temperatures():
+    assert len(ladder(sherrington_kirkpatrick(200, 1), 1e30)) == MOST_RUNGS
+    assert ladder(sherrington_kirkpatrick(10, 1), 1e-30).tolist() == [5e-31, 1e-30]
+
+
+def clusters_of_two(coupling, fields, between=0.01):
+    """Two pairs of spins that are coupled weakly."""
+    return PairwiseEnergy(4, [(0, 1), (2, 3), (1, 2)], [coupling, coupling, between], fields)
+
+
+@pytest.mark.parametrize(
+    ("energy", "expected"),
+    [
+        (clusters_of_two(1.0, 0.5), True),
+        (clusters_of_two(1.0, [0.5, 0.5, -0.5, -0.5]), False),
+        (clusters_of_two(1.0, [0.5, 0.5, -0.5, -0.5], between=0.0), True),
+        (clusters_of_two(1.0, [0.5, 0.5, -0.5, -0.5], between=-0.1), True),
+        (clusters_of_two(-1.0, [0.5, 0.5, -0.5, -0.5]), False),
+        (PairwiseEnergy(2, [(0, 1)], -1.0, 0.1), False),
+        (PairwiseEnergy(2, [], 1.0, [0.1, -0.1]), True),
+    ],
+)
+def test_fields_that_compete_make_ladders(energy, expected):
+    assert unfrustrated(energy) is expected
+    assert (Configurations(Boltzmann(energy, 2.0), Rng(1)).rungs == 1) is expected
+
+
+def test_chains_in_fields_start_where_every_field_is_satisfied():
+    energy = PairwiseEnergy(4, [(0, 1), (2, 3)], 5.0, [0.5, 0.5, -0.5, 0.0])
+    assert np.all(Configurations(Boltzmann(energy, 20.0), Rng(1))(0).numpy() == [1, 1, -1, -1])

@@ -194,6 +194,17 @@ def test_the_main_job_runs(name, sampler, training, tmp_path):
     assert compare_command(tmp_path / "run" / "run.h5", tmp_path / "run" / "run.h5")["rows"]
 
 
+def test_the_command_line_runs_the_main_job_with_a_fit(folder):
+    made = call(
+        "run --system sk --n-spins 8 --beta 1 --sampler tap --n-samples 2000 --chains 4 --n-evaluate 500 --json"
+    )
+    log_z = made.json["log_z"]
+    assert abs(log_z["value"] - log_z["exact"]) < 5 * log_z["error"]
+    (folder / "tap.toml").write_text('system = "sk"\nn_spins = 8\nsampler = "tap"\nn_samples = 2000\n')
+    assert "steps given" not in call("run tap.toml --out b --n-evaluate 500").err
+    assert "steps given" in call("run tap.toml --out c --steps 5").err
+
+
 def test_exact_values_of_large_curie_weiss_systems_are_known():
     assert exact_command(SystemConfig(system="curie-weiss", n_spins=500, beta=1.1))["log_z"]["value"] > 300
     with pytest.raises(ValueError, match="no exact value is known for sk of 50 spins"):

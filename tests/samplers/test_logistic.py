@@ -35,3 +35,13 @@ def test_chances_that_the_terms_explain_are_found():
     truth = torch.tensor([[0.5, -1.0, 2.0]] * 5, dtype=torch.float64)
     chances = torch.sigmoid((terms * truth[:, None]).sum(dim=2))
     torch.testing.assert_close(likeliest(terms, chances, 1e-9), truth, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e6, 1e9, 1e12])
+def test_terms_that_are_huge_and_alike_have_a_solution(scale):
+    terms, chances = problem()
+    twins = scale * torch.cat((terms, terms), dim=2)
+    weights = likeliest(twins, chances, 1.0)
+    assert bool(torch.isfinite(weights).all())
+    best = cross_entropy(terms, chances, likeliest(terms, chances, 1e-9))
+    assert float((cross_entropy(twins, chances, weights) - best).max()) < 1e-3 * 200 + 3

@@ -77,9 +77,25 @@ def test_response_is_believed_up_to_where_the_paramagnet_gets_soft():
     assert 0.7 < believed_beta(ferromagnet, 2.0) < 0.95  # it orders at 1
 
 
-@pytest.mark.parametrize("beta", [3.0, 20.0, 1e30])
+@pytest.mark.parametrize("beta", [3.0, 20.0, 1e4])
 def test_steps_to_a_large_beta_do_not_pass_over_the_glass(beta):
     assert 0.4 < believed_beta(sherrington_kirkpatrick(200, 1), beta) < 0.9  # softest about 1, stiff again beyond
+
+
+@pytest.mark.parametrize("strong", [0.0, 10.0, 1e3])
+def test_a_strong_bond_does_not_keep_the_others_from_answering(strong):
+    energy = sherrington_kirkpatrick(12, 3)
+    energy = PairwiseEnergy(14, [*energy.edges, (12, 13)], [*energy.couplings, strong])
+    assert believed_beta(energy, 0.5) == 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("energy", [PairwiseEnergy(3, [], 1.0, 0.2), PairwiseEnergy(3, [(0, 1)], 0.0)])
+def test_without_couplings_there_is_nothing_to_answer(kind, energy):
+    assert believed_beta(energy, 0.7) == 0.7
+    sampler = KINDS[kind](energy, 0.7)
+    start_at_response(sampler)
+    assert divergence(sampler) < 1e-6
 
 
 @pytest.mark.parametrize("kind", KINDS)
