@@ -246,7 +246,7 @@ def fitted(sampler: TAPSampler, spins: Tensor) -> TAPSampler:
     samplers = {reaction: with_reaction(sampler, reaction) for reaction in REACTIONS}
     few, found = given[torch.linspace(0, len(given) - 1, min(CHOOSING, len(given))).long()], []
     for reaction, other in samplers.items():
-        found += [(*row, reaction) for *row, _ in _trials(other, few, *_inputs_of(other, few))]
+        found += [(loss, spread, reaction) for loss, spread, _ in _trials(other, few, *_inputs_of(other, few))]
     chosen = samplers[_nearest(found)]
     inputs = _inputs_of(chosen, given)
     ridge = _nearest(list(_trials(chosen, given, *inputs)))
