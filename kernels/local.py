@@ -44,11 +44,11 @@ def fill_local_fields(s, system, local):
 
 
 @nb.njit(cache=True, nogil=True)
-def energy_of(s, local, fields):
-    """Return −½ Σ_i s_i (local_i + h_i) of one configuration: its energy without an offset."""
+def energy_difference(s, local, other, other_local, fields):
+    """Return H(s) − H(other) with H = −½ Σ_i s_i (local_i + h_i), site by site: what both have in common drops out."""
     total = 0.0
     for i in range(s.shape[0]):
-        total -= s[i] * (local[i] + fields[i])
+        total -= s[i] * (local[i] + fields[i]) - other[i] * (other_local[i] + fields[i])
     return 0.5 * total
 
 

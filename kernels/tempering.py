@@ -5,7 +5,7 @@ import math
 import numba as nb
 import numpy as np
 
-from .local import energy_of, fill_local_fields, sweep
+from .local import energy_difference, fill_local_fields, sweep
 from .rng import next_word, uniform
 
 
@@ -32,7 +32,7 @@ def tempering_steps(spins, streams, system, betas, sweeps, out, flips, swapped):
     """
     n_betas, n_spins = spins.shape[1:]
     random_sites, fields = np.empty(0, dtype=np.int64), system[4]
-    local, energies = np.empty((n_betas, n_spins)), np.empty(n_betas)
+    local = np.empty((n_betas, n_spins))
     for ladder in range(spins.shape[0]):
         s, stream = spins[ladder], streams[ladder]
         for k in range(n_betas):
@@ -42,10 +42,10 @@ def tempering_steps(spins, streams, system, betas, sweeps, out, flips, swapped):
                 attempts = sweeps * n_spins
                 count = sweep(s[k], local[k], stream[k], system, betas[k], random_sites, False, attempts)
                 flips[ladder, k, step], swapped[ladder, k, step] = count, 0
-                energies[k] = energy_of(s[k], local[k], fields)
             first = np.int64(next_word(stream[0]) >> np.uint64(63))
             for k in range(first, n_betas - 1, 2):
-                if uniform(stream[k]) < swap_probability(betas[k], betas[k + 1], energies[k], energies[k + 1]):
+                apart = energy_difference(s[k], local[k], s[k + 1], local[k + 1], fields)
+                if uniform(stream[k]) < swap_probability(betas[k], betas[k + 1], apart, 0.0):
                     _exchange(s[k], s[k + 1])
                     _exchange(local[k], local[k + 1])
                     swapped[ladder, k, step] = swapped[ladder, k + 1, step] = 1

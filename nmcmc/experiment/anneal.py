@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 import time
 from collections.abc import Callable
@@ -268,7 +269,7 @@ def _replaceable(samplers: Path) -> bool:
 
 def _is_beta(path: Path) -> bool:
     try:
-        return path.suffix == ".safetensors" and float(path.stem) > 0
+        return path.suffix == ".safetensors" and 0 < float(path.stem) < math.inf and repr(float(path.stem)) == path.stem
     except ValueError:
         return False
 

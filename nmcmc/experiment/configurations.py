@@ -32,7 +32,8 @@ class Configurations:
     They depend on seed and step only, so that interrupted training goes on bit for bit. Each set comes from chains
     that begin ordered and forget that first: by clusters, as many a sweep as flip every spin once on average, or by
     heat bath in a field. Where bonds are frustrated they are the coldest of ladders of temperatures, which begin
-    at random: clusters percolate there far above the temperatures that are hard.
+    at random: clusters percolate there far above the temperatures that are hard. Chains in a field do not turn over
+    parts that hang together weakly, if these are cold: all parts are aligned with their fields, or all against them.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ def ladder(energy: PairwiseEnergy, beta: float) -> Floats:
     is less: neighbours are apart by √2 over it. Those are equal steps up to √N/σ_0 (for SK couplings, rungs ½β√N),
     and equal ratios from there. Only βJ counts, whatever the unit of J.
     """
-    spread, root = math.sqrt(float(np.sum(energy.couplings**2) + np.sum(energy.fields**2))), math.sqrt(energy.n_spins)
+    numbers, root = np.concatenate([energy.couplings, energy.fields]), math.sqrt(energy.n_spins)
+    spread = float(largest := np.abs(numbers).max()) * math.sqrt(float(np.sum((numbers / largest) ** 2)))
     knee = root / spread
     length = spread * beta if beta <= knee else root * (1 + math.log(beta / knee))
     count = max(2, math.ceil(min(length / math.sqrt(2), MOST_RUNGS)))

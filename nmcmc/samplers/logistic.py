@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 NEWTON_STEPS, HALVINGS, SMALL, JITTER = 20, 8, 1e-5, 1e-12
-"""Most steps, halvings of each, the change of a weight that ends a fit, and what keeps terms apart that are alike, in
-units of their own curvature."""
+"""Most steps, halvings of each, the change of a weight that ends a fit, and what keeps terms apart that are alike, both
+in units of their own curvature."""
 
 
 def likeliest(terms: Tensor, chances: Tensor, ridge: float) -> Tensor:
@@ -38,7 +38,7 @@ def likeliest(terms: Tensor, chances: Tensor, ridge: float) -> Tensor:
             step = torch.where(falls[:, None], step, 0.5 * step)
         step = torch.where(falls[:, None], step, 0.0)
         weights, loss = weights - step, torch.where(falls, new, loss)
-        if float(step.abs().max()) < SMALL:
+        if float((step * scale).abs().max()) < SMALL:
             break
     return weights
 

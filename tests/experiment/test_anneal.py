@@ -263,7 +263,9 @@ def test_what_cannot_be_replaced_is_refused_before_any_work(folder, name, more):
     assert [path.name for path in (folder / "f").iterdir()] == [name]
 
 
-@pytest.mark.parametrize("name", ["samplers/notes.txt", "samplers/mine.safetensors", "samplers"])
+@pytest.mark.parametrize(
+    "name", ["samplers/notes.txt", "samplers/mine.safetensors", "samplers/inf.safetensors", "samplers"]
+)
 def test_files_of_others_are_not_swept_away_with_old_samplers(folder, name):
     path = folder / "f" / name
     path.parent.mkdir(parents=True)

@@ -37,6 +37,14 @@ def test_chances_that_the_terms_explain_are_found():
     torch.testing.assert_close(likeliest(terms, chances, 1e-9), truth, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e4, 1e8, 1e12])
+def test_the_unit_of_the_terms_does_not_matter(scale):
+    terms, _ = problem(batch=2000)
+    truth = torch.tensor([[0.5, -1.0, 2.0]] * 5, dtype=torch.float64)
+    chances = torch.sigmoid((terms * truth[:, None]).sum(dim=2))
+    torch.testing.assert_close(scale * likeliest(scale * terms, chances, 1e-9), truth, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("scale", [1e6, 1e9, 1e12])
 def test_terms_that_are_huge_and_alike_have_a_solution(scale):
     terms, chances = problem()

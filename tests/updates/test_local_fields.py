@@ -6,7 +6,7 @@ import pytest
 from nmcmc.energies.boltzmann import Boltzmann
 from nmcmc.energies.pairwise import PairwiseEnergy
 from nmcmc.exact.enumeration import all_states
-from nmcmc.kernels.local import energy_of, fill_local_fields, local_steps, sweep
+from nmcmc.kernels.local import energy_difference, fill_local_fields, local_steps, sweep
 from nmcmc.random import Rng
 from nmcmc.updates.local import on_a_grid
 from nmcmc.updates.metropolis import Metropolis
@@ -97,10 +97,12 @@ def test_a_block_is_its_steps(update):
 def test_fields_and_energy_are_those_of_the_edges():
     energy = glass(7)
     system, sizes = on_a_grid(energy), np.abs(energy.local_fields(all_states(7))).max(axis=0)
+    first, start = all_states(7)[0], energy(all_states(7))[0]
     for s, h, fields in zip(all_states(7), energy(all_states(7)), energy.local_fields(all_states(7)), strict=True):
         local = recomputed(s, system)
         assert np.all(np.abs(local - fields) < 1e-14 * sizes)
-        assert abs(energy_of(s, local, system[4]) - h) < 1e-13 * sizes.max()
+        found = energy_difference(s, local, first, recomputed(first, system), system[4])
+        assert abs(found - (h - start)) < 1e-13 * sizes.max()
 
 
 def test_few_digits_stay_as_they_are():
@@ -124,3 +126,15 @@ def test_a_pinned_spin_leaves_the_others_as_they_are(edges):
     np.testing.assert_allclose(coupling, energy.adjacency()[2], rtol=1e-14)
     np.testing.assert_allclose(matrix, energy.coupling_matrix[: len(matrix)], rtol=1e-14)
     np.testing.assert_allclose(fields, energy.fields, rtol=1e-14)
+
+
+def test_exchanges_do_not_see_a_pinned_spin():
+    chain = [(i, i + 1) for i in range(1, 5)]
+    pinned, free = PairwiseEnergy(6, chain, 1.0, [1e16, *[0.0] * 5]), PairwiseEnergy(6, chain, 1.0)
+    start = np.ones((12, 6), dtype=np.int8)
+    results = []
+    for energy in (pinned, free):
+        tempering = ParallelTempering(energy, [0.3, 0.6, 1.0])
+        results.append([tempering.block(tempering.init(start), Rng(1), 50)[2]["exchanged"]][0].mean())
+    assert results[0] == pytest.approx(results[1], abs=0.06)
+    assert results[1] > 0.3
